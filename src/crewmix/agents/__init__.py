@@ -1,0 +1,1 @@
+"""A role at work."""

@@ -1,0 +1,73 @@
+"""The door to everyone who can speak: `Actor`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from crewmix.definitions.spec import Role
+from crewmix.journal.run import Scope
+from crewmix.knowledge.sources import Source
+from crewmix.models.types import Brief
+
+Verdict = Literal["approve", "revise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A role's prompt for one turn: who it is, and what it is asked. The same text for every kind of actor."""
+
+    system: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One role speaking once."""
+
+    scope: Scope
+    """The turn's place in the run, e.g. `task.2/chat/round.1/researcher`."""
+    role: Role
+    prompt: Prompt
+    brief: Brief
+    """What the prompt was made from."""
+    round: int
+    """From 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a turn brought nothing."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What a turn brought."""
+
+    role: str
+    text: str
+    verdict: Verdict | None = None
+    sources: tuple[Source, ...] = field(default=())
+    """What its tools found; not necessarily cited."""
+    model: str = ""
+    failure: Failure | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the turn brought a message."""
+        return self.failure is None
+
+
+class Actor(Protocol):
+    """A role at work: a direct model call, a crewAI agent, a person."""
+
+    async def speak(self, turn: Turn) -> Contribution:
+        """Take the turn.
+
+        A model or tool that fails becomes a contribution with a `failure`. What stops the whole run is raised:
+        `BudgetExceededError`, `RunCancelledError`, `FencedError`, `StorageError`.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""YAML in, checked roles, tasks and crews out."""

@@ -1,0 +1,1 @@
+"""What a run did: effects, events and where they are kept."""

@@ -1,0 +1,155 @@
+"""The door through which everything unrepeatable goes: `Scope.effect`.
+
+A run is ordinary async code. Whatever cannot be repeated (a model call, a tool call, a human's answer) is an effect: if the
+journal holds its outcome it returns at once, otherwise it is performed and its outcome is on disk before anyone sees it.
+So resuming a run is running the same code again.
+
+An effect's key is its scope (`task.2/chat/round.1/researcher/model`), its kind, the hash of its request, and the how-manieth
+equal request of that scope it is. The scope is a place in the run's tree, so the key does not depend on which of several
+parallel calls finished first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from crewmix.errors import RunCancelledError
+from crewmix.journal.budget import Ledger
+from crewmix.journal.events import Event
+from crewmix.journal.redact import Redactor
+from crewmix.journal.store import EffectKey, SqliteStore
+
+E = TypeVar("E", bound=Event)
+Json = Any
+
+
+def canonical(value: Json) -> str:
+    """JSON text that is the same for equal data."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+class Run:
+    """One goal worked by one crew: its id, journal, listeners and whether it was cancelled.
+
+    Args:
+        run_id: The run's id.
+        store: Where effects and events go.
+        epoch: The epoch under which this process owns the run.
+        redactor: Removes secrets from everything that is kept or shown.
+    """
+
+    def __init__(self, run_id: str, store: SqliteStore, epoch: int = 1, redactor: Redactor | None = None) -> None:
+        self.run_id = run_id
+        self.store = store
+        self.epoch = epoch
+        self.redactor = redactor or Redactor()
+        self.cancelled = False
+        self.recalled = 0
+        """How many effects came from the journal."""
+        self.performed = 0
+        """How many effects were performed by this process."""
+        self._recorded = store.effects(run_id) if epoch > 1 else {}
+        self._seq = store.last_seq(run_id) if epoch > 1 else 0
+        self._occurrences: Counter[tuple[str, str, str]] = Counter()
+        self._freed: dict[tuple[str, str, str], list[int]] = {}
+        self._listeners: list[Callable[[Event], None]] = []
+
+    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `listener` with every event from now on, on the home loop. Returns a function that ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def emit(self, event: E) -> E:
+        """Number, scrub, keep and announce an event."""
+        stamped = self.redactor.event(replace(event, seq=self._seq + 1 if event.kept else 0, time=time.time()))
+        if event.kept:
+            self._seq += 1
+            self.store.add_event(self.run_id, stamped)
+        for listener in list(self._listeners):
+            listener(stamped)
+        return stamped
+
+    def cancel(self) -> None:
+        """Let no further effect start."""
+        self.cancelled = True
+
+    def _take_number(self, kind_of: tuple[str, str, str]) -> int:
+        if freed := self._freed.get(kind_of):
+            freed.sort(reverse=True)
+            return freed.pop()
+        self._occurrences[kind_of] += 1
+        return self._occurrences[kind_of]
+
+    async def effect(
+        self, scope: str, kind: str, request: Json, perform: Callable[[], Awaitable[Json]]
+    ) -> tuple[Json, bool]:
+        """The outcome of an effect, and whether it came from the journal.
+
+        Args:
+            scope: The place in the run's tree.
+            kind: `model`, `tool`, `human` …
+            request: What is asked, as JSON-able data; its hash is part of the key.
+            perform: Does it; returns JSON-able data. What it raises is not recorded.
+
+        Raises:
+            RunCancelledError: The run was cancelled.
+            FencedError: Another process owns the run.
+            StorageError: The journal cannot be written.
+        """
+        text = canonical(request)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+        key = EffectKey(scope, kind, digest, self._take_number((scope, kind, digest)))
+        recorded = self._recorded.get(key)
+        if recorded is not None:
+            self.recalled += 1
+            return json.loads(recorded), True
+        if self.cancelled:
+            raise RunCancelledError("the run was cancelled", hint=f"`crewmix resume {self.run_id}` goes on from here")
+        try:
+            await self.store.begin_effect(self.run_id, self.epoch, key, self.redactor.text(text))
+            outcome = await perform()
+        except BaseException:
+            # A retry takes the same number, so that a resumed run, which meets no failure, finds the answer under it.
+            self._freed.setdefault((scope, kind, digest), []).append(key.occurrence)
+            raise
+        self.performed += 1
+        await self.store.finish_effect(self.run_id, key, self.redactor.text(canonical(outcome)))
+        return outcome, False
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A place in a run's tree. Handed down to everything that speaks, calls or merges.
+
+    `task` and `role` say who works here; `ledgers` are the budgets that what happens here is charged to, outermost first.
+    """
+
+    run: Run
+    path: str = ""
+    task: str = ""
+    role: str = ""
+    ledgers: tuple[Ledger, ...] = ()
+
+    def at(self, name: str, *, task: str | None = None, role: str | None = None, ledger: Ledger | None = None) -> Scope:
+        """The place `name` below this one."""
+        return Scope(
+            run=self.run,
+            path=f"{self.path}/{name}" if self.path else name,
+            task=self.task if task is None else task,
+            role=self.role if role is None else role,
+            ledgers=self.ledgers if ledger is None else (*self.ledgers, ledger),
+        )
+
+    async def effect(self, kind: str, request: Json, perform: Callable[[], Awaitable[Json]]) -> tuple[Json, bool]:
+        """An effect at this place: its outcome, and whether it came from the journal. See `Run.effect`."""
+        return await self.run.effect(self.path, kind, request, perform)
+
+    def emit(self, event: E) -> E:
+        """Announce what happened here."""
+        return self.run.emit(replace(event, scope=self.path))

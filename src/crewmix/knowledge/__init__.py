@@ -1,0 +1,1 @@
+"""Documents: load, chunk, index, search, cite."""

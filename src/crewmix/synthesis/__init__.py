@@ -1,0 +1,1 @@
+"""Drafts become one answer."""

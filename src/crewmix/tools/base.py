@@ -1,0 +1,87 @@
+"""What a tool is, what it gets and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from crewmix.knowledge.sources import Source
+from crewmix.models.types import ToolSpec
+
+if TYPE_CHECKING:
+    from crewmix.knowledge.index import Index
+    from pydantic import BaseModel
+
+    from crewmix.journal.run import Scope
+
+Risk = Literal["read", "write", "exec", "net"]
+"""What a tool can do to the world. Everything but `read` asks for approval unless a rule says otherwise."""
+
+ToolErrorCode = Literal["bad_args", "denied", "timeout", "failed", "unknown_tool"]
+
+Approver = Callable[["ToolContext", "Tool", Mapping[str, Any]], Awaitable[bool | str]]
+"""Asked before a risky call: True, False, or a text that says why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a tool may use besides its arguments. A tool gets it by declaring a parameter of this type.
+
+    The parameter is filled in by crewmix and invisible to the model.
+    """
+
+    scope: Scope
+    """Where in the run the call happens."""
+    project: Path
+    """The project's folder."""
+    folders: tuple[Path, ...] = ()
+    """What the crew may read: its `knowledge`, resolved."""
+    index: Index | None = None
+    """The crew's searchable documents; None = it has none."""
+    approve: Approver | None = None
+    """Asks the person in charge; None = nobody can be asked, so what needs consent is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What came of a tool call. `text` is what the model sees, also when it failed."""
+
+    text: str
+    ok: bool = True
+    error: ToolErrorCode | None = None
+    sources: tuple[Source, ...] = ()
+    """What the text was taken from; an answer may cite their tags."""
+    clipped: bool = False
+    seconds: float = 0.0
+
+
+ToolFunction = Callable[[Mapping[str, Any], ToolContext], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool behind the one door `crewmix.tools.door.call`: validate, approve, run, clip, journal.
+
+    Made from a function by `@tool`, from crewAI tools by the adapter; rarely by hand.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    """JSON Schema of the arguments, type object, as the model sees it."""
+    function: ToolFunction
+    """Runs the tool with validated arguments; returns text, a `ToolResult`, or JSON-able data."""
+    risk: Risk = "read"
+    timeout: float = 60.0
+    """Seconds until a call counts as failed."""
+    source: str = ""
+    """Where it comes from, for people: a file, a module, `crewai`."""
+    arguments_model: type[BaseModel] | None = field(default=None, compare=False)
+    """The pydantic model arguments are validated with; None = by `parameters` alone."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """The tool as the model sees it."""
+        return ToolSpec(self.name, self.description, self.parameters)
