@@ -21,6 +21,7 @@ CrewmixError
 │       ├── ModelTimeoutError       no answer, or a silent stream, within the deadline
 │       ├── BadReplyError           not JSON, no choices, empty, cut off, not the wanted schema
 │       ├── ContextTooLongError     the prompt is larger than the model's window
+│       ├── OutputLimitError        the answer did not fit into the allowed output tokens
 │       ├── ContentFilteredError    refused by the provider's filter
 │       ├── QuotaError              the account has no money or quota left
 │       ├── AuthError               the key is missing, wrong or not allowed
@@ -246,6 +247,12 @@ class ContextTooLongError(ModelError):
     """The prompt is larger than the model's window."""
 
     code = "model_context"
+
+
+class OutputLimitError(ModelError):
+    """The answer ended at `max_output_tokens` before there was anything to use. Raise it for the role or the model."""
+
+    code = "model_output_limit"
 
 
 class ContentFilteredError(ModelError):

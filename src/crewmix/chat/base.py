@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from crewmix.agents.base import Contribution
+from crewmix.errors import BudgetExceededError
+from crewmix.journal.run import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,16 @@ class Transcript:
         """The messages that brought something."""
         return tuple(m for m in self.messages if m.contribution.ok)
 
+    def drafts(self, reviewers: Collection[str]) -> tuple[Message, ...]:
+        """The last message of each role that offers answers, in crew order.
+
+        Args:
+            reviewers: Roles whose messages are reviews. Where everyone is a reviewer, their messages are the drafts.
+        """
+        last = {m.role: m for m in self.spoken}
+        authors = [name for name in self.members if name not in reviewers] or self.members
+        return tuple(last[name] for name in authors if name in last)
+
     def with_round(self, contributions: tuple[Contribution, ...]) -> Transcript:
         """This transcript and one more round."""
         order = {name: place for place, name in enumerate(self.members)}
@@ -64,6 +77,8 @@ class Speakers:
     """These roles speak next; several speak in parallel and do not see each other's messages of this round."""
 
     roles: tuple[str, ...]
+    quorum: int = 0
+    """How many of them must bring something for the chat to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,8 @@ class Choose:
     """The next speaker must be picked from these candidates; the pick is added to the transcript."""
 
     candidates: tuple[str, ...]
+    may_end: bool = True
+    """Whether nobody may be picked, which ends the chat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +107,32 @@ class Pattern(Protocol):
     def view(self, chat: Transcript, role: str) -> tuple[Message, ...]:
         """What `role` may see of `chat` when it speaks next."""
         ...
+
+
+Chooser = Callable[[Transcript, Choose, Scope], Awaitable[str | None]]
+"""Picks one of the candidates, or None to end the chat. Made by `crewmix.chat.selector.make_chooser`."""
+
+Speak = Callable[[tuple[Message, ...], int, Scope], Awaitable[Contribution]]
+"""Takes one turn: what the role may see, the round from 1, and the turn's scope (whose `role` is the speaker)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A role in a chat, as the engine sees it."""
+
+    speak: Speak
+    model: str = ""
+    """The model that serves it, for the record."""
+    approves: bool = False
+    """Its messages are reviews, not drafts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A chat that is over."""
+
+    transcript: Transcript
+    reason: str
+    """Why it ended: the pattern's words, or the budget's."""
+    stopped: BudgetExceededError | None = None
+    """Set when a budget cut the chat short; the transcript then holds what was said until then."""

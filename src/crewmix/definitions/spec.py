@@ -26,7 +26,9 @@ def slug(text: str) -> str:
 class Spec(BaseModel):
     """Base of everything that is written in YAML."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class BudgetSpec(Spec):
@@ -78,15 +80,10 @@ class Role(Spec):
     budget: BudgetSpec | None = None
     """This role's own budget within the run's."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _default_name(cls, data: Any) -> Any:
-        if isinstance(data, dict) and not data.get("name") and isinstance(data.get("role"), str):  # pyright: ignore[reportUnknownMemberType]
-            return {**data, "name": slug(data["role"])}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        return data  # pyright: ignore[reportUnknownVariableType]
-
     @model_validator(mode="after")
-    def _actor_fits(self) -> Role:
+    def _complete(self) -> Role:
+        if not self.name:
+            object.__setattr__(self, "name", slug(self.role))
         if self.actor in {"direct", "human"} and (self.tools or self.guardrails):
             raise ValueError(f"actor `{self.actor}` cannot use tools or guardrails; leave `actor` out or use `crewai`")
         return self
@@ -137,8 +134,8 @@ class SynthesisSpec(Spec):
 class FailureSpec(Spec):
     """What happens when a task fails."""
 
-    retries: Annotated[int, Field(ge=0, le=10)] = 1
-    """How often it is tried again."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
+    """How often the whole task is tried again. Failed calls are retried by the model's `attempts` in any case."""
     then: Literal["continue", "stop"] = "continue"
     """`continue`: the run goes on without it and says so. `stop`: the run ends."""
 

@@ -109,7 +109,7 @@ class ModelRetried(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeakerChosen(Event):
-    """Who speaks next was chosen by a model or a function, and why."""
+    """Who speaks next was chosen by a model or a function, and why. `role` empty: nobody, the chat ends."""
 
     task: str
     role: str
@@ -119,7 +119,10 @@ class SpeakerChosen(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCalled(Event):
-    """A tool ran, or was refused. `error` is one of the codes of `ToolResult`; `text` is what the model sees."""
+    """A tool ran, or was refused. `error` is one of the codes of `ToolResult`; `text` is what the model sees.
+
+    `recalled`: the result came from the journal.
+    """
 
     role: str
     tool: str
@@ -127,6 +130,7 @@ class ToolCalled(Event):
     text: str
     error: str | None = None
     clipped: bool = False
+    recalled: bool = False
     seconds: float = 0.0
 
 

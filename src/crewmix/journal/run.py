@@ -15,13 +15,13 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from crewmix.errors import RunCancelledError
+from crewmix.errors import CrewmixError, RunCancelledError
 from crewmix.journal.budget import Ledger
-from crewmix.journal.events import Event
+from crewmix.journal.events import Event, TextDelta
 from crewmix.journal.redact import Redactor
 from crewmix.journal.store import EffectKey, SqliteStore
 
@@ -32,6 +32,10 @@ Json = Any
 def canonical(value: Json) -> str:
     """JSON text that is the same for equal data."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class Run:
@@ -59,11 +63,13 @@ class Run:
         self._occurrences: Counter[tuple[str, str, str]] = Counter()
         self._freed: dict[tuple[str, str, str], list[int]] = {}
         self._listeners: list[Callable[[Event], None]] = []
+        self.wants_deltas = False
+        """Whether somebody watches text arrive; if not, models need not stream."""
 
-    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Call `listener` with every event from now on, on the home loop. Returns a function that ends it."""
+    def listen(self, listener: Callable[[Event], None], *, deltas: bool = False) -> None:
+        """Call `listener` with every event from now on, on the home loop; with `deltas` also with each `TextDelta`."""
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        self.wants_deltas = self.wants_deltas or deltas
 
     def emit(self, event: E) -> E:
         """Number, scrub, keep and announce an event."""
@@ -86,6 +92,15 @@ class Run:
         self._occurrences[kind_of] += 1
         return self._occurrences[kind_of]
 
+    def answered(self, kind: str) -> Iterator[tuple[str, Json]]:
+        """Every effect of a kind that the journal held when this process took the run up: (scope, outcome)."""
+        return ((key.scope, json.loads(text)) for key, text in self._recorded.items() if key.kind == kind)
+
+    def recorded(self, scope: str, kind: str, request: Json) -> Json | None:
+        """The outcome of an effect if the journal holds it, without performing or counting anything."""
+        text = self._recorded.get(EffectKey(scope, kind, _digest(canonical(request)), 1))
+        return None if text is None else json.loads(text)
+
     async def effect(
         self, scope: str, kind: str, request: Json, perform: Callable[[], Awaitable[Json]]
     ) -> tuple[Json, bool]:
@@ -103,7 +118,7 @@ class Run:
             StorageError: The journal cannot be written.
         """
         text = canonical(request)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+        digest = _digest(text)
         key = EffectKey(scope, kind, digest, self._take_number((scope, kind, digest)))
         recorded = self._recorded.get(key)
         if recorded is not None:
@@ -150,6 +165,32 @@ class Scope:
         """An effect at this place: its outcome, and whether it came from the journal. See `Run.effect`."""
         return await self.run.effect(self.path, kind, request, perform)
 
+    def recorded(self, kind: str, request: Json) -> Json | None:
+        """The outcome of an effect at this place if the journal holds it; nothing is performed."""
+        return self.run.recorded(self.path, kind, request)
+
+    async def accept_failure(self, request: Json, error: CrewmixError) -> None:
+        """Record that the run goes on without what failed here.
+
+        A resumed run asks `recorded("failure", request)` first and goes on without it as well, so that everything after it
+        is asked with the same words and nothing is paid twice.
+        """
+
+        async def outcome() -> Json:
+            return {"code": error.code, "message": error.message}
+
+        await self.effect("failure", request, outcome)
+
     def emit(self, event: E) -> E:
         """Announce what happened here."""
         return self.run.emit(replace(event, scope=self.path))
+
+    def deltas(self) -> Callable[[str], None] | None:
+        """Where a model's text goes piece by piece while somebody watches; None when nobody does."""
+        if not self.run.wants_deltas:
+            return None
+
+        def show(text: str) -> None:
+            self.emit(TextDelta(role=self.role, text=text))
+
+        return show

@@ -13,7 +13,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,10 +159,20 @@ class SqliteStore:
             )
         )
 
-    async def claim(self, run_id: str) -> int:
-        """Take a run over: set it running under a new epoch, so that an older owner is fenced off. Returns the epoch."""
+    async def claim(self, run_id: str, forget: Collection[str] = ()) -> int:
+        """Take a run over under a new epoch, which fences off an older owner.
+
+        Args:
+            run_id: The run.
+            forget: Kinds of effects to drop, so that they are performed anew.
+
+        Returns:
+            The new epoch.
+        """
 
         def job() -> int:
+            for kind in forget:
+                self._db.execute("delete from effects where run_id=? and kind=?", (run_id, kind))
             changed = self._db.execute(
                 "update runs set epoch=epoch+1, status='running', error=null, updated=? where run_id=? returning epoch",
                 (time.time(), run_id),

@@ -31,6 +31,8 @@ class Question:
     expected_output: str
     reviews: tuple[Draft, ...] = ()
     """What reviewers said of the drafts."""
+    parts: tuple[str, ...] = ()
+    """What each draft answers when they answer different parts of the goal; empty = they answer the same question."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from crewmix.errors import ToolDefinitionError
 from crewmix.knowledge.sources import Source
 from crewmix.models.types import ToolSpec
 
 if TYPE_CHECKING:
-    from crewmix.knowledge.index import Index
     from pydantic import BaseModel
 
+    from crewmix.definitions.spec import ApproveSpec
     from crewmix.journal.run import Scope
+    from crewmix.knowledge.index import Index
 
 Risk = Literal["read", "write", "exec", "net"]
 """What a tool can do to the world. Everything but `read` asks for approval unless a rule says otherwise."""
@@ -42,6 +44,8 @@ class ToolContext:
     """The crew's searchable documents; None = it has none."""
     approve: Approver | None = None
     """Asks the person in charge; None = nobody can be asked, so what needs consent is refused."""
+    rules: tuple[ApproveSpec, ...] = ()
+    """The crew's `approve` rules; the first that matches a call decides how consent is had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,23 @@ class ToolResult:
     clipped: bool = False
     seconds: float = 0.0
 
+    def as_dict(self) -> dict[str, Any]:
+        """The result as JSON-able data."""
+        return asdict(self)
 
-ToolFunction = Callable[[Mapping[str, Any], ToolContext], Awaitable[Any]]
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ToolResult:
+        """The result that `as_dict` described."""
+        fields: dict[str, Any] = dict(data)
+        fields["sources"] = tuple(Source(**source) for source in data["sources"])
+        return cls(**fields)
+
+
+ToolFunction = Callable[[Mapping[str, Any], ToolContext], Any]
+"""Gets validated arguments and returns text, a `ToolResult`, or JSON-able data.
+
+A coroutine function runs on the home loop; any other runs in a thread of its own, so it may block.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +91,7 @@ class Tool:
     parameters: Mapping[str, Any]
     """JSON Schema of the arguments, type object, as the model sees it."""
     function: ToolFunction
-    """Runs the tool with validated arguments; returns text, a `ToolResult`, or JSON-able data."""
+    """Does the work."""
     risk: Risk = "read"
     timeout: float = 60.0
     """Seconds until a call counts as failed."""
@@ -80,6 +99,20 @@ class Tool:
     """Where it comes from, for people: a file, a module, `crewai`."""
     arguments_model: type[BaseModel] | None = field(default=None, compare=False)
     """The pydantic model arguments are validated with; None = by `parameters` alone."""
+    original: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
+    """The plain function a tool was made from by `@tool`; calling the tool calls it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the plain function, without approval, timeout or journal: for one's own code and tests.
+
+        Raises:
+            ToolDefinitionError: The tool was not made from a function.
+        """
+        if self.original is None:
+            raise ToolDefinitionError(
+                f"tool `{self.name}` was not made from a function, so it cannot be called like one"
+            )
+        return self.original(*args, **kwargs)
 
     @property
     def spec(self) -> ToolSpec:

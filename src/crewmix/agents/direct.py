@@ -1,0 +1,45 @@
+"""A role worked by one model call a turn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from crewmix.agents.base import Contribution, Turn
+from crewmix.agents.outcome import failed, spoke, warn_if_cut
+from crewmix.errors import ModelError
+from crewmix.models.types import ChatMessage, ModelRequest
+
+if TYPE_CHECKING:
+    from crewmix.models.gateway import Gateway
+
+
+class DirectActor:
+    """For roles that only think: the same prompt as a crewAI agent gets, without crewAI.
+
+    Args:
+        gateway: The door to every model.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def speak(self, turn: Turn) -> Contribution:
+        """Ask the role's model once, streaming the text as `TextDelta` events.
+
+        A model that gives no usable answer makes the turn fail; every other error is raised.
+        """
+        role = turn.role
+        request = ModelRequest(
+            model=role.llm,
+            messages=(ChatMessage("system", turn.prompt.system), ChatMessage("user", turn.prompt.user)),
+            temperature=role.temperature,
+            max_output_tokens=role.max_output_tokens,
+            brief=replace(turn.brief, purpose="speak", role=role.name),
+        )
+        try:
+            reply = await self._gateway.complete(turn.scope.at("model"), request, turn.scope.deltas())
+        except ModelError as error:
+            return failed(turn, error)
+        warn_if_cut(turn, reply)
+        return spoke(turn, reply.text, model=reply.model)

@@ -1,0 +1,123 @@
+"""`estimate`, `run`, `resume`: before, at, and after the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crewmix.cli.options import (
+    BudgetOption,
+    CrewArgument,
+    GoalArgument,
+    InputOption,
+    JsonOption,
+    KnowledgeOption,
+    ModelOption,
+    ProjectOption,
+    RunArgument,
+    find_project,
+    read_budget,
+    read_goal,
+    read_models,
+    read_pairs,
+)
+
+if TYPE_CHECKING:
+    from crewmix.crew import Crew
+    from crewmix.definitions.spec import BudgetSpec
+
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer, and nothing else.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Consent to every tool call that asks.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Write logs to stderr.")]
+
+
+def estimate(
+    crew: CrewArgument,
+    goal: GoalArgument,
+    model: ModelOption = None,
+    inputs: InputOption = None,
+    knowledge: KnowledgeOption = None,
+    as_json: JsonOption = False,
+    project: ProjectOption = None,
+) -> None:
+    """Say what a run would take, expected and at worst. Calls no model."""
+    from crewmix.cli.facts import NO_MODEL, OFFLINE
+    from crewmix.cli.output import say, say_json
+    from crewmix.cli.text import clean
+
+    result = _load(crew, project, model, inputs, knowledge).estimate(read_goal(goal))
+    if as_json:
+        say_json(result.as_dict())
+        return
+    say([clean(f"model {name}: {serving}") for name, serving in result.models.items()])
+    if OFFLINE in result.models.values():
+        say(NO_MODEL)
+    say(str(result))
+
+
+def run(
+    crew: CrewArgument,
+    goal: GoalArgument,
+    model: ModelOption = None,
+    inputs: InputOption = None,
+    knowledge: KnowledgeOption = None,
+    budget: BudgetOption = None,
+    yes: YesOption = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+    project: ProjectOption = None,
+) -> int:
+    """Let a crew work on a goal."""
+    from crewmix.cli import logs
+    from crewmix.cli.watch import watch
+
+    limits, text = read_budget(budget), read_goal(goal)
+    logs.configure(verbose)
+    loaded = _load(crew, project, model, inputs, knowledge, limits)
+    return watch(lambda **seat: loaded.run(text, **seat), as_json=as_json, quiet=quiet, yes=yes)
+
+
+def resume(
+    run: RunArgument,
+    model: ModelOption = None,
+    budget: BudgetOption = None,
+    yes: YesOption = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+    project: ProjectOption = None,
+) -> int:
+    """Go on with a run that was interrupted or stopped. What was paid is not paid again."""
+    from crewmix.cli import logs
+    from crewmix.cli.watch import watch
+    from crewmix.runs import resume as take_up
+
+    limits, models, home = read_budget(budget), read_models(model), find_project(project)
+    logs.configure(verbose)
+    return watch(
+        lambda **seat: take_up(home, run, models=models, budget=limits, **seat), as_json=as_json, quiet=quiet, yes=yes
+    )
+
+
+def _load(
+    crew: str,
+    project: Path | None,
+    model: Sequence[str] | None,
+    inputs: Sequence[str] | None,
+    knowledge: Sequence[Path] | None,
+    budget: BudgetSpec | None = None,
+) -> Crew:
+    from crewmix.crew import Crew
+
+    return Crew.load(
+        crew,
+        project=None if project is None else find_project(project),
+        models=read_models(model),
+        inputs=read_pairs(inputs, "--input"),
+        knowledge=knowledge or None,
+        budget=budget,
+    )

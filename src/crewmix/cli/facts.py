@@ -1,0 +1,121 @@
+"""Events as lines of text: what every way of watching a run tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from crewmix.cli.text import call, clean, count, one_line
+from crewmix.journal import events as e
+
+OFFLINE = "offline/extractive"
+NO_MODEL = (
+    "no language model: offline/extractive serves. It finds, quotes and ranks sentences of the given documents by rules, "
+    "and cannot reason or write. Set OPENAI_API_KEY, start Ollama, or give --model to use a real one."
+)
+
+
+def facts(event: e.Event) -> list[str]:
+    """What `event` tells a reader, line by line; empty when it is of no interest by itself."""
+    tell = _TELL.get(type(event))
+    return tell(event) if tell else []
+
+
+def model_lines(models: Mapping[str, Any]) -> list[str]:
+    """Which model serves under which name and why; says so when it is none."""
+    lines = [clean(f"model {name}: {model} ({why})") for name, (model, why) in models.items()]
+    if any(model == OFFLINE for model, _ in models.values()):
+        lines.append(NO_MODEL)
+    return lines
+
+
+def _run_started(event: e.RunStarted) -> list[str]:
+    again = " (taken up again)" if event.resumed else ""
+    return [f"run {event.run_id}{again}", f"crew {event.crew}: {one_line(event.goal, 400)}", *model_lines(event.models)]
+
+
+def _plan_made(event: e.PlanMade) -> list[str]:
+    lines = [f"plan: {count(len(event.tasks), 'task')}"]
+    for task in event.tasks:
+        needs = f", after {', '.join(task['needs'])}" if task.get("needs") else ""
+        who = f" ({', '.join(task.get('roles') or ())}{needs})"
+        lines.append(f"  {task['id']}: {one_line(str(task['description']), 300)}{who}")
+    return lines
+
+
+def _turn_started(event: e.TurnStarted) -> list[str]:
+    return [f"{event.task} / {event.role} speaks, round {event.round} ({clean(event.model)})"]
+
+
+def _model_retried(event: e.ModelRetried) -> list[str]:
+    who = event.role or event.model
+    return [
+        f"retry: {who} had no answer at attempt {event.attempt}, next in {event.wait:.1f} s: {one_line(event.error, 300)}"
+    ]
+
+
+def _speaker_chosen(event: e.SpeakerChosen) -> list[str]:
+    why = f": {one_line(event.reason)}" if event.reason else ""
+    what = f"{event.role} is next" if event.role else "the chat ends"
+    return [f"{event.task}: {what}, chosen by {event.by}{why}"]
+
+
+def _tool_called(event: e.ToolCalled) -> list[str]:
+    outcome = f"failed ({event.error}): {one_line(event.text)}" if event.error else count(len(event.text), "character")
+    notes = f"{', clipped' if event.clipped else ''}{', from the journal' if event.recalled else ''}"
+    return [f"  {event.role} called {call(event.tool, event.arguments)}: {outcome}{notes}"]
+
+
+def _message_spoken(event: e.MessageSpoken) -> list[str]:
+    verdict = f" [verdict: {event.verdict}]" if event.verdict else ""
+    return [f"  {event.role}: {one_line(event.text, 240)}{verdict}"]
+
+
+def _member_failed(event: e.MemberFailed) -> list[str]:
+    return [f"FAILED: {event.task} / {event.role}, round {event.round}: {one_line(event.message, 400)} [{event.code}]"]
+
+
+def _draft_made(event: e.DraftMade) -> list[str]:
+    return [f"{event.task}: draft by {event.role}, {count(len(event.text.split()), 'word')}"]
+
+
+def _synthesised(event: e.Synthesised) -> list[str]:
+    where = event.task or "run"
+    line = f"{where}: {count(event.drafts, 'draft')} merged by {event.method}, {count(len(event.text.split()), 'word')}"
+    if event.dissent:
+        line += f", {count(len(event.dissent), 'disagreement')}"
+    if event.confidence is not None:
+        line += f", agreement {event.confidence:.0%}"
+    return [line]
+
+
+def _task_finished(event: e.TaskFinished) -> list[str]:
+    why = f": {one_line(event.error, 400)}" if event.error else ""
+    return [f"{event.task}: {event.status}{why}"]
+
+
+def _approval_asked(event: e.ApprovalAsked) -> list[str]:
+    return [f"consent: {event.role} wants {call(event.tool, event.arguments)}: {one_line(event.answer)}"]
+
+
+def _budget_warning(event: e.BudgetWarning) -> list[str]:
+    used = f"{event.used:g} of {event.allowed:g} {event.limit}"
+    return [f"budget: {event.owner} has used {used} ({event.share:.0%})"]
+
+
+_TELL: dict[type[e.Event], Callable[[Any], list[str]]] = {
+    e.RunStarted: _run_started,
+    e.PlanMade: _plan_made,
+    e.TurnStarted: _turn_started,
+    e.ModelRetried: _model_retried,
+    e.SpeakerChosen: _speaker_chosen,
+    e.ToolCalled: _tool_called,
+    e.MessageSpoken: _message_spoken,
+    e.MemberFailed: _member_failed,
+    e.DraftMade: _draft_made,
+    e.Synthesised: _synthesised,
+    e.TaskFinished: _task_finished,
+    e.ApprovalAsked: _approval_asked,
+    e.BudgetWarning: _budget_warning,
+    e.Warned: lambda event: [f"warning: {one_line(event.message, 600)}"],
+}

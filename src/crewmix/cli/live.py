@@ -1,0 +1,127 @@
+"""The live view: what happened scrolls by as plain lines, where the run stands is redrawn below them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from crewmix.cli.board import Board, Speaker, TaskState
+from crewmix.cli.facts import NO_MODEL, facts
+from crewmix.cli.output import say
+from crewmix.cli.report import report
+from crewmix.cli.text import clean, count, duration, money, one_line
+from crewmix.journal.events import Event, TextDelta
+from crewmix.result import RunResult
+
+_MARKS = {"working": ("▸", "cyan"), "done": ("✓", "green"), "partial": ("◐", "yellow"), "failed": ("✗", "red")}
+_LOUD = {"FAILED": "bold red", "warning": "yellow", "retry": "yellow", "budget": "yellow", "consent": "magenta"}
+
+
+class LiveView:
+    """The view on a terminal that can redraw.
+
+    Args:
+        console: Where to draw; None = stdout.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+        self._board = Board()
+        self._lock = threading.Lock()
+        self._started = time.monotonic()
+        self._live = Live(
+            console=self._console, get_renderable=self.draw, refresh_per_second=8, transient=True, redirect_stdout=False
+        )
+        self._live.start()
+
+    def see(self, event: Event) -> None:
+        """Write the event's lines above the state, and update the state."""
+        with self._lock:
+            self._board.see(event)
+        if isinstance(event, TextDelta):
+            return
+        for line in facts(event):
+            style = "bold yellow" if line == NO_MODEL else _LOUD.get(line.partition(":")[0], "")
+            self._console.print(Text(line, style=style))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop redrawing while a person is asked."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
+
+    def close(self) -> None:
+        """Remove the state from the screen and show the cursor again."""
+        self._live.stop()
+
+    def finish(self, result: RunResult) -> None:
+        """Write the report."""
+        say(report(result))
+
+    def draw(self) -> RenderableType:
+        """The state of the run, in no more lines than the terminal has."""
+        with self._lock:
+            speakers = list(self._board.speakers.values())
+            lines = [*_plan(list(self._board.tasks.values())), *_talk(speakers, self._console.width - 4)]
+            last = _totals(self._board, time.monotonic() - self._started)
+        room = max(self._console.height - 3, 1)
+        return Group(*lines[:room], last)
+
+
+def _plan(tasks: list[TaskState]) -> list[Text]:
+    lines: list[Text] = []
+    waiting = [task for task in tasks if task.status == "waiting"]
+    for task in tasks:
+        if task.status == "waiting":
+            continue
+        mark, style = _MARKS.get(task.status, ("·", ""))
+        lines.append(
+            Text(f" {mark} {task.id}  {one_line(task.description)}", style=style, no_wrap=True, overflow="ellipsis")
+        )
+    lines += [
+        Text(f" · {task.id}  {'after ' + ', '.join(task.needs) if task.needs else 'waiting'}", style="dim")
+        for task in waiting[:5]
+    ]
+    if len(waiting) > 5:
+        lines.append(Text(f" · {len(waiting) - 5} more", style="dim"))
+    return lines
+
+
+def _talk(speakers: list[Speaker], width: int) -> list[Text]:
+    lines: list[Text] = []
+    for speaker in speakers:
+        head = Text(no_wrap=True, overflow="ellipsis").append(f" {speaker.role}", style="bold")
+        if speaker.task:
+            head.append(f" on {speaker.task}", style="dim")
+        if speaker.tool:
+            head.append(f"  {speaker.tool}", style="magenta")
+        lines.append(head)
+        said = " ".join(clean(speaker.text).split())[-2 * max(width, 20) :]
+        if said:
+            lines += [Text(f"   {part}", style="dim") for part in _fold(said, max(width, 20))]
+    return lines
+
+
+def _fold(text: str, width: int) -> list[str]:
+    return [text[start : start + width] for start in range(0, len(text), width)]
+
+
+def _totals(board: Board, seconds: float) -> Text:
+    priced = board.calls - board.unpriced
+    cost = money(board.cost if priced or not board.calls else None)
+    if board.unpriced and priced:
+        cost += f" and {count(board.unpriced, 'call')} of unknown price"
+    parts = [f"cost {cost}", count(board.calls, "call"), count(board.tokens, "token"), duration(seconds)]
+    if board.recalled:
+        parts.append(f"{board.recalled} from the journal")
+    return Text(f" {' · '.join(parts)} · Ctrl-C stops", style="dim", no_wrap=True, overflow="ellipsis")

@@ -1,0 +1,57 @@
+"""The only place that writes to the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+BROKEN_PIPE = 141
+"""Exit code when the reader of our output went away, as the shell reports SIGPIPE."""
+
+
+def prepare() -> None:
+    """Make stdout and stderr accept every character: what their encoding lacks is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def say(lines: Iterable[str] | str, *, stream: TextIO | None = None) -> None:
+    """Write lines to stdout, or to `stream`, at once.
+
+    Raises:
+        BrokenPipeError: Nobody reads any more.
+    """
+    target = stream or sys.stdout
+    target.write(f"{lines}\n" if isinstance(lines, str) else "".join(f"{line}\n" for line in lines))
+    target.flush()
+
+
+def warn(lines: Iterable[str] | str) -> None:
+    """Write lines to stderr; a reader that went away is no reason to stop."""
+    try:
+        say(lines, stream=sys.stderr)
+    except BrokenPipeError:
+        discard(sys.stderr)
+
+
+def say_json(value: Any, *, indent: int | None = 2) -> None:
+    """Write JSON to stdout, in ASCII, so that nothing in it can steer a terminal. `indent` None = on one line."""
+    say(json.dumps(value, indent=indent, default=str))
+
+
+def is_rich_terminal(stream: TextIO) -> bool:
+    """Whether the stream is a terminal that can redraw and show every character, and the user allows it (`NO_COLOR`)."""
+    utf8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
+    return stream.isatty() and utf8 and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def discard(stream: TextIO) -> None:
+    """Send what is still to come to nowhere, so that closing the stream raises nothing."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -1,0 +1,52 @@
+"""A run's result as text: the answer first, then everything a reader should know about it."""
+
+from __future__ import annotations
+
+from crewmix.cli.text import clean, count, duration, indent, money, one_line
+from crewmix.result import RunResult
+
+
+def report(result: RunResult) -> list[str]:
+    """The answer, its sources, disagreements and warnings, what it cost, and where to look it up."""
+    lines = ["", *clean(result.output or "(no answer)").splitlines(), ""]
+    if result.sources:
+        lines.append("Sources:")
+        lines += [f"  {clean(source.tag)} {one_line(source.quote, 120)}" for source in result.sources]
+    for title, texts in (("Disagreements:", result.dissent), ("Warnings:", result.warnings)):
+        if texts:
+            lines += [title, *(f"  - {one_line(text, 600)}" for text in texts)]
+    return [*lines, *totals(result), whereabouts(result.run_id)]
+
+
+def totals(result: RunResult) -> list[str]:
+    """Status, cost, calls, tokens and time on one line, and what is left of the budget on the next."""
+    status = "stopped by its budget, this is what there is" if result.stopped_by == "budget" else result.status
+    tokens = f"{'about ' if result.usage.estimated else ''}{count(result.usage.total_tokens, 'token')}"
+    lines = [
+        f"Status: {status} | cost: {money(result.cost)} | {count(result.calls, 'model call')} | {tokens}"
+        f" | {duration(result.seconds)}"
+    ]
+    if result.budget:
+        used = (f"{used:,.4g} of {allowed:,g} {limit}" for limit, (used, allowed) in result.budget.items())
+        lines.append(f"Budget: {', '.join(used)}")
+    return lines
+
+
+def whereabouts(run_id: str) -> str:
+    """How to look at the run later."""
+    return f"Run {run_id}: `crewmix show {run_id} --drafts` shows who said what, `crewmix runs` lists all runs."
+
+
+def drafts(result: RunResult) -> list[str]:
+    """Every task with what was said, each draft and the task's answer, in full."""
+    lines: list[str] = []
+    for task in result.tasks:
+        lines += ["", f"Task {task.id} ({task.status}): {one_line(task.description, 400)}"]
+        for message in task.messages:
+            verdict = f" [verdict: {message.verdict}]" if message.verdict else ""
+            lines.append(f"  {message.role}, round {message.round}{verdict}:")
+            lines += (
+                indent(message.text) if message.failure is None else [f"    FAILED: {one_line(message.failure, 400)}"]
+            )
+        lines += [f"  answer of {task.id}:", *indent(task.output or task.error or "(none)")]
+    return lines

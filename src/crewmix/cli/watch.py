@@ -1,0 +1,119 @@
+"""Runs a crew while someone watches: events to the view, questions to the person, Ctrl-C to the run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from crewmix.cli.output import warn
+from crewmix.cli.person import Person, is_there
+from crewmix.cli.views import View, choose_view
+from crewmix.errors import RunCancelledError
+from crewmix.journal.events import Event, RunStarted
+from crewmix.result import RunResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from crewmix.tools.base import Approver, Tool, ToolContext
+
+OK, OUT_OF_BUDGET, INTERRUPTED = 0, 3, 130
+
+Start = Callable[..., RunResult]
+"""Does the run and waits for it; gets `on_event`, `ask` and `approve`."""
+
+
+def watch(start: Start, *, as_json: bool, quiet: bool, yes: bool) -> int:
+    """Run to the end, showing everything, and return the exit code.
+
+    Args:
+        start: Does the run.
+        as_json: Show events and result as JSON lines.
+        quiet: Show only the answer.
+        yes: Consent to every tool call that asks.
+
+    Raises:
+        CrewmixError: The run could not go on.
+        BrokenPipeError: Nobody reads our output any more; the run was stopped.
+    """
+    return _Watch(choose_view(as_json=as_json, quiet=quiet), yes).run(start)
+
+
+class _Watch:
+    def __init__(self, view: View, yes: bool) -> None:
+        self._view = view
+        self._run_id = ""
+        self._interrupts = 0
+        self._failure: Exception | None = None
+        """What went wrong while showing an event."""
+        self._person = Person(view) if is_there() else None
+        self._approve: Approver | None = _always if yes else self._person.approve if self._person else None
+
+    def run(self, start: Start) -> int:
+        try:
+            with self._ctrl_c():
+                result = start(
+                    on_event=self._see, ask=self._person.ask if self._person else None, approve=self._approve
+                )
+        except (KeyboardInterrupt, RunCancelledError):
+            if self._failure is not None:
+                raise self._failure from None
+            self._close()
+            return self._interrupted()
+        finally:
+            self._close()
+        if self._failure is not None:
+            raise self._failure
+        self._view.finish(result)
+        return OUT_OF_BUDGET if result.stopped_by == "budget" else OK
+
+    def _close(self) -> None:
+        with suppress(OSError):
+            self._view.close()
+
+    def _see(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self._run_id = event.run_id
+        if self._failure is not None:
+            return
+        try:
+            self._view.see(event)
+        except Exception as error:
+            # Showing must not break the run from inside: have the main thread end it in order, then tell.
+            self._failure = error
+            main = threading.main_thread().ident
+            if main is not None:
+                signal.pthread_kill(main, signal.SIGINT)
+
+    @contextmanager
+    def _ctrl_c(self) -> Iterator[None]:
+        """The first Ctrl-C stops the run, the second one the process."""
+        before = signal.signal(signal.SIGINT, self._on_interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _on_interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        self._interrupts += 1
+        if self._interrupts == 1:
+            raise KeyboardInterrupt
+        if sys.stdout.isatty():
+            os.write(1, b"\x1b[?25h")  # the live view hides the cursor
+        os._exit(INTERRUPTED)
+
+    def _interrupted(self) -> int:
+        what = f"`crewmix resume {self._run_id}` goes on from here" if self._run_id else "the run had not begun"
+        warn(f"\nInterrupted; {what}.")
+        return INTERRUPTED
+
+
+async def _always(_context: ToolContext, _tool: Tool, _arguments: Mapping[str, Any]) -> bool:
+    return True

@@ -1,0 +1,365 @@
+"""A crew, ready to work: load, estimate, run, stream, resume."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crewmix.definitions.definition import CrewDefinition
+from crewmix.definitions.load import define_crew, load_crew
+from crewmix.definitions.project import Project
+from crewmix.definitions.spec import BudgetSpec, CrewSpec, ModelSpec
+from crewmix.errors import UsageError
+from crewmix.journal.events import Event
+from crewmix.loop import on_home_loop, submit, wait_for
+
+if TYPE_CHECKING:
+    from crewmix.agents.human import Asker
+    from crewmix.journal.store import RunRow
+    from crewmix.models.types import Model
+    from crewmix.planning.estimate import Estimate
+    from crewmix.result import RunResult
+    from crewmix.stream import RunStream
+    from crewmix.tools.base import Approver
+
+STOP_SECONDS = 1.0
+"""How long a cancelled run may take to close its connections and its journal."""
+
+
+class Crew:
+    """Roles, a plan, a way of talking and a way of merging: ready to work goals.
+
+    Built from a file by `Crew.load`, or in Python:
+
+    ```python
+    crew = Crew(roles=[Role(role="Analyst", goal="Weigh the options")], plan="none")
+    ```
+
+    Args:
+        tools: Tools given in Python: functions decorated with `@tool` or plain typed ones, `Tool`s, crewAI tools. They go before
+            others of the same name; one that no role names is given to every role that works with tools or could.
+        models: Models by name, over the crew's own: a model string, a `ModelSpec`, or any object with an
+            async `complete(request, on_delta)`.
+        project: The project's folder; by default the nearest one around the current folder.
+        **fields: The fields of `CrewSpec`: `roles` (required), `name`, `plan`, `tasks`, `chat`, `synthesis`, `knowledge`,
+            `budget` …
+
+    Raises:
+        DefinitionError: Everything that is wrong with the crew.
+    """
+
+    def __init__(
+        self,
+        *,
+        tools: Sequence[object] = (),
+        models: Mapping[str, str | ModelSpec | Model] | None = None,
+        project: str | Path | Project | None = None,
+        **fields: Any,
+    ) -> None:
+        place = _project(project)
+        strings, objects = _split(models)
+        spec = _spec({"name": "crew", **fields})
+        definition = define_crew(spec, place, extra_tools=_names(tools), models=strings)
+        self._set(definition, place, tools, objects, None)
+
+    @classmethod
+    def load(
+        cls,
+        name: str | Path,
+        *,
+        tools: Sequence[object] = (),
+        models: Mapping[str, str | ModelSpec | Model] | None = None,
+        inputs: Mapping[str, str] | None = None,
+        knowledge: Sequence[str | Path] | None = None,
+        budget: BudgetSpec | Mapping[str, Any] | None = None,
+        project: str | Path | Project | None = None,
+    ) -> Crew:
+        """Load a crew by name (the project's own first, then the built-in ones) or from a file.
+
+        Args:
+            name: A crew's name, or the path of a `.yaml` file.
+            tools: See `Crew`.
+            models: See `Crew`.
+            inputs: Values for the crew's inputs; more can be given to `run`.
+            knowledge: Folders or files to search, instead of the crew's own; relative to the current folder.
+            budget: Limits that replace the crew's own, e.g. `{"usd": 0.5}`.
+            project: See `Crew`. By default the project around the crew's file, else around the current folder.
+
+        Raises:
+            DefinitionError: Everything that is wrong in the crew's files, each with file, line and column.
+            NotFoundError: There is no such crew.
+        """
+        path = Path(name)
+        beside = path if path.suffix in {".yaml", ".yml"} and path.exists() else None
+        place = _project(project if project is not None else beside)
+        strings, objects = _split(models)
+        definition = load_crew(name, place, extra_tools=_names(tools), models=strings, inputs=inputs)
+        if knowledge is not None:
+            paths = tuple(Path(folder).expanduser().resolve() for folder in knowledge)
+            _require(paths)
+            definition = replace(definition, knowledge=paths)
+        if budget is not None:
+            given = budget if isinstance(budget, BudgetSpec) else BudgetSpec.model_validate(budget)
+            own = definition.budget or BudgetSpec()
+            definition = replace(definition, budget=own.model_copy(update=given.model_dump(exclude_unset=True)))
+        crew = cls.__new__(cls)
+        options = {
+            "name": str(definition.path or name),
+            "models": {k: v if isinstance(v, str) else v.model_dump(mode="json") for k, v in strings.items()},
+            "inputs": dict(inputs or {}),
+            "knowledge": None if knowledge is None else [str(p) for p in definition.knowledge],
+            "budget": None if budget is None else definition.budget and definition.budget.model_dump(mode="json"),
+            "python": sorted([*_names(tools), *objects]),
+        }
+        crew._set(definition, place, tools, objects, options)
+        crew._inputs = dict(inputs or {})
+        return crew
+
+    def _set(
+        self,
+        definition: CrewDefinition,
+        project: Project,
+        tools: Sequence[object],
+        objects: Mapping[str, Model],
+        options: dict[str, Any] | None,
+    ) -> None:
+        self._definition = _with_free_tools(definition, _names(tools))
+        self._project = project
+        self._tools = tuple(tools)
+        self._objects = objects
+        self._options = options
+        self._inputs: dict[str, str] = {}
+
+    @property
+    def definition(self) -> CrewDefinition:
+        """The crew, checked and with all names resolved."""
+        return self._definition
+
+    @property
+    def project(self) -> Project:
+        """The project it works in: where documents, the journal and output files are."""
+        return self._project
+
+    # -- working -------------------------------------------------------------------------------------------------------
+
+    def estimate(self, goal: str, *, inputs: Mapping[str, str] | None = None) -> Estimate:
+        """What a goal will take before it starts: calls, depth, tokens, cost, expected and at worst.
+
+        Raises:
+            UsageError: An input is unknown or has no value.
+            ModelSetupError: A model cannot be used as configured.
+        """
+        from crewmix.definitions.filled import filled
+        from crewmix.models.prices import cost
+        from crewmix.models.resolve import resolve
+        from crewmix.planning.estimate import estimate
+
+        crew = filled(self._definition, goal, {**self._inputs, **(inputs or {})})
+        profiles = wait_for(resolve(self._models(), folder=self._project.root))
+        return estimate(crew, goal, profiles, cost)
+
+    def run(
+        self,
+        goal: str,
+        *,
+        inputs: Mapping[str, str] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        ask: Asker | None = None,
+        approve: Approver | None = None,
+    ) -> RunResult:
+        """Work a goal and wait for the result. Ctrl-C stops it within a second and leaves a run that can be resumed.
+
+        Args:
+            goal: What is to be achieved.
+            inputs: Values for the crew's inputs.
+            on_event: Called with every event, on crewmix's own thread; it must not block.
+            ask: How roles with `actor: human` reach a person.
+            approve: Asked before a tool with side effects runs, unless a rule of the crew decides.
+
+        Raises:
+            RunError: The run failed; `crewmix resume` can take it up again.
+            BudgetExceededError: A budget ended it before there was anything to answer with.
+        """
+        return self._wait(self._work(goal, inputs, on_event, ask, approve, None))
+
+    async def arun(
+        self,
+        goal: str,
+        *,
+        inputs: Mapping[str, str] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        ask: Asker | None = None,
+        approve: Approver | None = None,
+    ) -> RunResult:
+        """The same as `run`, for async code. Cancelling the task cancels the run."""
+        return await self._await(self._work(goal, inputs, on_event, ask, approve, None))
+
+    def stream(
+        self,
+        goal: str,
+        *,
+        inputs: Mapping[str, str] | None = None,
+        ask: Asker | None = None,
+        approve: Approver | None = None,
+    ) -> RunStream:
+        """Work a goal and go over its events as they happen: `async for event in crew.stream(goal)`.
+
+        Leaving the loop early cancels the run; the stream's `result` is there when it has ended.
+        """
+        from crewmix.stream import RunStream
+
+        return RunStream(lambda on_event: self._await(self._work(goal, inputs, on_event, ask, approve, None)))
+
+    def resume(
+        self,
+        row: RunRow,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+        ask: Asker | None = None,
+        approve: Approver | None = None,
+    ) -> RunResult:
+        """Take up a run of this crew again: what was answered comes from the journal, the rest is done now.
+
+        Args:
+            row: The run, from `crewmix.runs.find_run`.
+            on_event: As for `run`.
+            ask: As for `run`.
+            approve: As for `run`.
+        """
+        return self._wait(self._work(row.goal, None, on_event, ask, approve, row))
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _models(self) -> dict[str, ModelSpec | Model]:
+        return {**self._definition.models, **self._objects}
+
+    async def _work(
+        self,
+        goal: str,
+        inputs: Mapping[str, str] | None,
+        on_event: Callable[[Event], None] | None,
+        ask: Asker | None,
+        approve: Approver | None,
+        row: RunRow | None,
+    ) -> RunResult:
+        from crewmix.session import Launch, work_run
+
+        given = {**self._inputs, **(inputs or {})}
+        options = None if self._options is None else {**self._options, "inputs": given}
+        launch = Launch(
+            crew=self._definition,
+            project=self._project,
+            models=self._models(),
+            extra_tools=self._tools,
+            inputs=given,
+            options=options,
+            on_event=on_event,
+            ask=ask,
+            approve=approve,
+            row=row,
+        )
+        return await work_run(launch, goal)
+
+    def _wait(self, work: Awaitable[RunResult]) -> RunResult:
+        ended = threading.Event()
+        future = submit(_noting(work, ended))
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            ended.wait(STOP_SECONDS)
+            raise
+
+    async def _await(self, work: Awaitable[RunResult]) -> RunResult:
+        if on_home_loop():
+            return await work
+        ended = threading.Event()
+        future = submit(_noting(work, ended))
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            future.cancel()
+            await asyncio.to_thread(ended.wait, STOP_SECONDS)
+            raise
+
+
+async def _noting(work: Awaitable[RunResult], ended: threading.Event) -> RunResult:
+    try:
+        return await work
+    finally:
+        ended.set()
+
+
+def _project(place: str | Path | Project | None) -> Project:
+    if isinstance(place, Project):
+        return place
+    return Project.find(None if place is None else Path(place))
+
+
+def _spec(fields: Mapping[str, Any]) -> CrewSpec:
+    from pydantic import ValidationError
+
+    from crewmix.errors import DefinitionError, Problem
+
+    try:
+        return CrewSpec.model_validate(fields)
+    except ValidationError as error:
+        name = str(fields.get("name") or "crew")
+        problems = [
+            Problem(e["type"], f"{'.'.join(map(str, e['loc'])) or 'the crew'}: {e['msg']}", f"Crew({name!r})")
+            for e in error.errors()
+        ]
+        raise DefinitionError(problems) from None
+
+
+def _split(
+    models: Mapping[str, str | ModelSpec | Model] | None,
+) -> tuple[dict[str, str | ModelSpec], dict[str, Model]]:
+    """Models that are named, and models that are Python objects; the latter stand as `python/NAME` in the definition."""
+    strings: dict[str, str | ModelSpec] = {}
+    objects: dict[str, Model] = {}
+    for name, model in (models or {}).items():
+        if isinstance(model, str | ModelSpec):
+            strings[name] = model
+        elif callable(getattr(model, "complete", None)):
+            objects[name] = model
+            strings[name] = f"python/{name}"
+        else:
+            raise UsageError(
+                f"the model {name!r} is a {type(model).__name__}",
+                hint="give a model string, a ModelSpec or an object with an async `complete(request, on_delta)`",
+            )
+    return strings, objects
+
+
+def _names(tools: Iterable[object]) -> tuple[str, ...]:
+    from crewmix.definitions.tool_names import sanitize_tool_name
+
+    return tuple(
+        sanitize_tool_name(str(getattr(tool, "name", None) or getattr(tool, "__name__", ""))) for tool in tools
+    )
+
+
+def _with_free_tools(definition: CrewDefinition, names: Sequence[str]) -> CrewDefinition:
+    """The crew with tools that no role names given to every role that can call tools and is no reviewer."""
+    named = {tool for role in definition.roles for tool in role.tools}
+    free = tuple(name for name in names if name not in named)
+    if not free:
+        return definition
+    roles = tuple(
+        role.model_copy(update={"tools": (*role.tools, *free)})
+        if role.actor in {"auto", "crewai"} and not role.approves
+        else role
+        for role in definition.roles
+    )
+    return replace(definition, roles=roles)
+
+
+def _require(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"the knowledge path {path} does not exist")

@@ -1,0 +1,231 @@
+"""pydantic's complaints about a tree of nodes, as problems with a place and in plain English."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from crewmix.definitions.names import nearest
+from crewmix.definitions.spec import Spec, slug
+from crewmix.definitions.yaml_tree import Node
+from crewmix.errors import Problem
+
+S = TypeVar("S", bound=Spec)
+
+_NOT_TEXT = ("string_type", "literal_error")
+_NOT_MAPPING = ("model_type", "dict_type")
+_SECRET_FIELDS = ("api_key",)
+
+
+def validate(kind: type[S], node: Node) -> tuple[S | None, Node, list[Problem]]:
+    """Check a tree against a model, strictly: a number in quotes is no number.
+
+    Args:
+        kind: What the tree should describe.
+        node: The tree.
+
+    Returns:
+        The model, the tree it was made from, and all problems. With problems the model is made from what is right, so that
+        further mistakes can be looked for; it is None when too little is right.
+    """
+    problems: list[Problem] = []
+    for _ in range(4):
+        try:
+            return kind.model_validate_json(json.dumps(node.plain()), strict=True), node, problems
+        except ValidationError as error:
+            mistakes = _mistakes(error, node)
+        found = [mistake.problem(kind) for mistake in mistakes if mistake.node.size]
+        problems += [problem for problem in found if problem not in problems]
+        repaired = _without(node, mistakes)
+        if repaired is None:
+            break
+        node = repaired
+    return None, node, problems
+
+
+@dataclass(frozen=True)
+class _Mistake:
+    """One complaint, at the place in the tree that it is about."""
+
+    kind: str
+    path: tuple[str | int, ...]
+    node: Node
+    """The node at `path`; for a missing key the mapping it is missing from."""
+    in_union: bool
+    context: Mapping[str, Any]
+    text: str
+
+    def problem(self, model: type[Spec]) -> Problem:
+        name = _dotted(self.path)
+        if self.kind == "missing":
+            message = (
+                f"`{name}` is missing"
+                if isinstance(self.path[-1], str)
+                else f"`{_dotted(self.path[:-1])}` is too short"
+            )
+            return self.node.problem("missing_key", message, on_key=bool(self.path[1:]))
+        if self.kind == "extra_forbidden":
+            known = _model_at(model, self.path[:-1]).model_fields
+            hint = nearest(str(self.path[-1]), known)
+            if self.path[-1] == "<<":
+                hint = "crews and roles share settings with `extends: name`"
+            return self.node.problem("unknown_key", f"unknown key `{name}`", hint=hint, on_key=True)
+        code, said, hint = self._explain()
+        if any(field in self.path for field in _SECRET_FIELDS):
+            said = said.split(", not ")[0]
+        return self.node.problem(code, f"`{name}` {said}" if name else said, hint=hint)
+
+    def _explain(self) -> tuple[str, str, str | None]:
+        """Code, predicate and hint."""
+        kind, context, shown = self.kind, self.context, _show(self.node)
+        if kind == "value_error":
+            return "senseless", f"does not fit together: {context['error']}", None
+        if kind == "literal_error":
+            choices = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+            listed = " or ".join(f"`{choice}`" for choice in choices) + (" or a mapping" if self.in_union else "")
+            return "wrong_value", f"must be {listed}, not {shown}", nearest(str(self.node.value), choices)
+        if kind == "string_pattern_mismatch":
+            rule = "must be a name of letters, digits, `_` and `-` that does not start with a digit"
+            return "wrong_value", f"{rule}, not {shown}", f"for example `{slug(str(self.node.value))}`"
+        wanted = _WANTED.get(kind)
+        if wanted is not None:
+            if self.in_union and kind == "string_type":
+                wanted = "a name or a mapping"
+            return "wrong_type", f"must be {wanted}, not {shown}", self._type_hint(wanted)
+        bound = _BOUNDS.get(kind)
+        if bound is not None:
+            return "wrong_value", f"must {bound.format(**context)}, not {shown}", None
+        return "wrong_value", f"is not right: {self.text}", None
+
+    def _type_hint(self, wanted: str) -> str | None:
+        if self.node.value is None:
+            return "leave the key out, or write a value behind it"
+        if wanted == "a list" and self.node.text:
+            return f"write [{self.node.text[:60]}]"
+        if wanted == "text" and not isinstance(self.node.value, list | dict):
+            return "put the value into quotes"
+        if isinstance(self.node.value, str) and self.node.text and wanted in {"a whole number", "a number"}:
+            return "write the number without quotes" if self.node.text.replace(".", "", 1).isdigit() else None
+        return None
+
+
+_WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "decimal_type": "a number",
+    "decimal_parsing": "a number",
+    "finite_number": "a finite number",
+    "is_instance_of": "a number",
+    "bool_type": "`true` or `false`",
+    "bool_parsing": "`true` or `false`",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+_BOUNDS = {
+    "greater_than": "be more than {gt}",
+    "greater_than_equal": "be at least {ge}",
+    "less_than": "be less than {lt}",
+    "less_than_equal": "be at most {le}",
+    "string_too_short": "not be empty; write at least {min_length} character",
+    "string_too_long": "be at most {max_length} characters long",
+    "too_short": "hold at least {min_length} entry",
+    "too_long": "hold at most {max_length} entries",
+}
+
+
+def _mistakes(error: ValidationError, root: Node) -> list[_Mistake]:
+    """The complaints, without those about the branches of a union that nobody meant."""
+    found: list[_Mistake] = []
+    for detail in error.errors(include_url=False):
+        path, node, in_union = _trail(root, detail["loc"])
+        if detail["type"] == "missing":
+            path, in_union = (*path, detail["loc"][-1]), False
+        found.append(_Mistake(detail["type"], path, node, in_union, detail.get("ctx", {}), detail["msg"]))
+    kept: list[_Mistake] = []
+    for mistake in found:
+        meant = not mistake.in_union or _meant(mistake)
+        if meant and not any(mistake.in_union and other.path == mistake.path for other in kept):
+            kept.append(mistake)
+    return kept
+
+
+def _meant(mistake: _Mistake) -> bool:
+    if isinstance(mistake.node.value, dict):
+        return mistake.kind not in _NOT_TEXT
+    return mistake.kind not in _NOT_MAPPING
+
+
+def _trail(node: Node, loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], Node, bool]:
+    """The part of `loc` that leads through the tree, where it ends, and whether a union's tag came last."""
+    path: list[str | int] = []
+    tagged = False
+    for step in loc:
+        below = node.at(step)
+        tagged = below is node
+        if not tagged:
+            path.append(step)
+            node = below
+    return tuple(path), node, tagged
+
+
+def _without(node: Node, mistakes: list[_Mistake]) -> Node | None:
+    """The tree without what is wrong, and with a stand-in (of size 0) for what is missing; None when nothing is left."""
+    wrong = {mistake.path for mistake in mistakes if mistake.kind != "missing"}
+    missing = {mistake.path for mistake in mistakes if mistake.kind == "missing"}
+    if () in wrong:
+        return None
+
+    def copy(part: Node, path: tuple[str | int, ...]) -> Node:
+        if isinstance(part.value, list):
+            rest = [copy(below, (*path, i)) for i, below in enumerate(part.value) if (*path, i) not in wrong]
+            return replace(part, value=rest)
+        if isinstance(part.value, dict):
+            fields = {k: copy(below, (*path, k)) for k, below in part.value.items() if (*path, k) not in wrong}
+            added = {str(p[-1]): Node("?", part.source, size=0) for p in missing if p[:-1] == path}
+            return replace(part, value={**fields, **added})
+        return part
+
+    return copy(node, ())
+
+
+def _model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel]:
+    """The model that describes the mapping at `path`."""
+    for step in path:
+        field = model.model_fields.get(str(step))
+        model = (field and _model_in(field.annotation)) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")[:120]
+
+
+def _show(node: Node) -> str:
+    value = node.value
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, dict):
+        return "a mapping"
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:59]}…"

@@ -1,0 +1,1 @@
+"""The gateway behind the model interfaces of crewAI and AutoGen."""

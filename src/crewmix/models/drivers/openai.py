@@ -1,0 +1,184 @@
+"""Chat Completions over aiohttp: every provider and server that speaks OpenAI's protocol.
+
+See https://platform.openai.com/docs/api-reference/chat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from crewmix.errors import BadReplyError, ModelError, ModelTimeoutError, ModelUnavailableError
+from crewmix.models import structured
+from crewmix.models.drivers.faults import from_object, from_status, quote
+from crewmix.models.drivers.replies import Answer, json_body, messages_of
+from crewmix.models.drivers.sessions import release, session_for
+from crewmix.models.drivers.sse import EventReader
+from crewmix.models.profile import Profile
+from crewmix.models.types import ModelReply, ModelRequest, OnDelta
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
+
+MAX_EVENT = 10_000_000
+"""Bytes of one streamed event."""
+
+
+class OpenAIDriver:
+    """One model behind a Chat Completions address.
+
+    Args:
+        profile: Where and how to call it.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+
+    async def complete(self, request: ModelRequest, on_delta: OnDelta | None = None) -> ModelReply:
+        """One HTTP request; streams when `on_delta` is given.
+
+        Without a stream the whole answer must come within the profile's `timeout`, in a stream each next piece.
+
+        Raises:
+            ModelError: Of the kind that says whether trying again can help.
+        """
+        import aiohttp
+
+        profile = self.profile
+        body = json.dumps(self.body(request, stream=on_delta is not None), ensure_ascii=False).encode(
+            "utf-8", "replace"
+        )
+        try:
+            async with asyncio.timeout(profile.timeout) as deadline:
+                session = session_for(self)
+                async with session.post(
+                    f"{profile.base_url}/chat/completions",
+                    data=body,
+                    headers=self._headers,
+                    proxy=self._proxy,
+                    allow_redirects=False,
+                ) as response:
+                    if response.status != 200:
+                        raise from_status(profile, response.status, response.headers, await _error_body(response))
+                    if on_delta is not None and "event-stream" in response.headers.get("content-type", ""):
+                        return await self._streamed(response, on_delta, deadline)
+                    return self._whole(await response.read(), on_delta)
+        except TimeoutError as error:
+            sent = not isinstance(error, aiohttp.ConnectionTimeoutError)
+            raise self._error(ModelTimeoutError, f"no answer within {profile.timeout:g} s", sent=sent) from error
+        except aiohttp.ClientConnectorError as error:
+            why = quote(str(error.os_error.strerror or error.os_error))
+            raise self._error(
+                ModelUnavailableError, f"no connection to {profile.base_url}: {why}", sent=False
+            ) from error
+        except aiohttp.ClientPayloadError as error:
+            raise self._error(BadReplyError, "the answer was cut off") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._error(ModelUnavailableError, f"the connection broke: {type(error).__name__}") from error
+
+    def body(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
+        """The request body: only fields that are needed, since servers differ in what they refuse."""
+        profile = self.profile
+        body: dict[str, Any] = {"model": profile.provider_model, "messages": messages_of(request)}
+        official = profile.provider == "openai"
+        if request.max_output_tokens is not None:
+            body["max_completion_tokens" if official else "max_tokens"] = request.max_output_tokens
+        if request.temperature is not None and not (official and profile.reasoning):
+            body["temperature"] = request.temperature
+        if request.tools:
+            body["tools"] = [
+                {
+                    "type": "function",
+                    "function": {"name": t.name, "description": t.description, "parameters": t.parameters},
+                }
+                for t in request.tools
+            ]
+        if request.schema is not None:
+            body["response_format"] = self._response_format(request)
+        if request.stop and not (official and profile.reasoning):
+            body["stop"] = list(request.stop)
+        if request.seed is not None:
+            body["seed"] = request.seed
+        if stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        return {**body, **profile.params}
+
+    def _response_format(self, request: ModelRequest) -> dict[str, Any]:
+        if not self.profile.json_schema or request.schema is None:
+            return {"type": "json_object"}
+        strict = structured.strict_schema(request.schema)
+        named = {"name": request.schema_name, "strict": strict is not None, "schema": strict or request.schema}
+        return {"type": "json_schema", "json_schema": named}
+
+    @cached_property
+    def _headers(self) -> dict[str, str]:
+        headers = {"content-type": "application/json", "user-agent": "crewmix"}
+        if self.profile.api_key:
+            headers["authorization"] = f"Bearer {self.profile.api_key}"
+        return headers
+
+    @cached_property
+    def _proxy(self) -> str | None:
+        """The proxy of the environment (HTTPS_PROXY, NO_PROXY …), looked up once."""
+        from urllib.parse import urlsplit
+        from urllib.request import getproxies, proxy_bypass
+
+        parts = urlsplit(self.profile.base_url or "")
+        if parts.hostname in {"127.0.0.1", "localhost", "::1"} or proxy_bypass(parts.netloc):
+            return None
+        return getproxies().get(parts.scheme)
+
+    def _whole(self, raw: bytes, on_delta: OnDelta | None) -> ModelReply:
+        try:
+            data = json_body(raw)
+            self._refuse_errors(data)
+            answer = Answer()
+            text = answer.add(data)
+        except BadReplyError as error:
+            raise self._error(BadReplyError, error.message) from error
+        if not data.get("choices"):
+            raise self._error(BadReplyError, "the answer has no choices")
+        if on_delta is not None and text:
+            on_delta(text)
+        return answer.reply()
+
+    async def _streamed(self, response: ClientResponse, on_delta: OnDelta, deadline: asyncio.Timeout) -> ModelReply:
+        reader, answer, loop = EventReader(), Answer(), asyncio.get_running_loop()
+        async for piece in response.content.iter_any():
+            for event in reader.feed(piece):
+                deadline.reschedule(loop.time() + self.profile.timeout)
+                if event.strip() == "[DONE]":
+                    answer.finish = answer.finish or "stop"
+                    return answer.reply()
+                try:
+                    data = json_body(event.encode())
+                    self._refuse_errors(data)
+                    text = answer.add(data)
+                except BadReplyError as error:
+                    raise self._error(BadReplyError, error.message) from error
+                if text:
+                    on_delta(text)
+            if reader.pending > MAX_EVENT:
+                raise self._error(BadReplyError, "an event of the stream does not end")
+        if answer.finish is None:
+            raise self._error(BadReplyError, "the answer was cut off")
+        return answer.reply()
+
+    def _refuse_errors(self, data: Any) -> None:
+        if isinstance(data, dict) and data.get("error"):  # pyright: ignore[reportUnknownMemberType]
+            raise from_object(self.profile, data)
+
+    def _error(self, kind: type[ModelError], what: str, *, sent: bool = True) -> ModelError:
+        hint = f"is the server at {self.profile.base_url} running?" if not sent else None
+        return kind(f"{self.profile.model}: {what}", hint=hint, provider=self.profile.provider, request_sent=sent)
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await release(self)
+
+
+async def _error_body(response: ClientResponse) -> str:
+    raw = await response.content.read(100_000)
+    return raw.decode("utf-8", "replace")

@@ -1,0 +1,147 @@
+"""Chat Completions bodies in, `ModelReply` out: whole ones, and those that arrive in pieces."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from crewmix.errors import BadReplyError
+from crewmix.models.types import FinishReason, ModelReply, ModelRequest, ToolCall, Usage
+
+_FINISH: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+_THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
+
+Json = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Answer:
+    """What is known of an answer so far. Feed it the body's choice, or every chunk of a stream."""
+
+    text: list[str] = field(default_factory=list[str])
+    refusal: list[str] = field(default_factory=list[str])
+    calls: list[list[str]] = field(default_factory=list[list[str]])
+    """Id, name and arguments of each tool call."""
+    places: dict[Any, int] = field(default_factory=dict[Any, int])
+    finish: str | None = None
+    usage: Usage | None = None
+    model: str = ""
+
+    def add(self, body: Any) -> str:
+        """Take in a body or chunk; returns the text it brought.
+
+        Raises:
+            BadReplyError: It is no Chat Completions object.
+        """
+        try:
+            return self._add(body)
+        except (AttributeError, TypeError, KeyError, IndexError, ValueError) as error:
+            raise BadReplyError("the answer is not a Chat Completions object") from error
+
+    def _add(self, body: Json) -> str:
+        self.model = str(body.get("model") or self.model)
+        if isinstance(body.get("usage"), Mapping):
+            self.usage = read_usage(body["usage"])
+        text = ""
+        for choice in (body.get("choices") or ())[:1]:
+            self.finish = choice.get("finish_reason") or self.finish
+            part: Json = choice.get("message") or choice.get("delta") or {}
+            text += _text(part.get("content"))
+            self.refusal.append(_text(part.get("refusal")))
+            for place, call in enumerate(part.get("tool_calls") or ()):
+                self._add_call(call, place)
+        self.text.append(text)
+        return text
+
+    def _add_call(self, call: Json, place: int) -> None:
+        number = call.get("index")
+        # Some servers number no fragments: then a new id begins a new call.
+        name = number if isinstance(number, int) else call.get("id") or len(self.calls) - 1 or place
+        if name not in self.places:
+            self.places[name] = len(self.calls)
+            self.calls.append(["", "", ""])
+        slot = self.calls[self.places[name]]
+        function: Json = call.get("function") or {}
+        slot[0] = call.get("id") or slot[0]
+        slot[1] = slot[1] or function.get("name") or ""
+        arguments = function.get("arguments") or ""
+        slot[2] += arguments if isinstance(arguments, str) else json.dumps(arguments)
+
+    def reply(self) -> ModelReply:
+        """The whole answer; `usage.estimated` with 0 tokens when the provider did not say."""
+        text, refusal = clean("".join(self.text)), clean("".join(self.refusal))
+        calls = tuple(
+            ToolCall(call_id or f"call_{place}", name, clean(arguments) or "{}")
+            for place, (call_id, name, arguments) in enumerate(self.calls)
+        )
+        finish = _FINISH.get(self.finish or "", "unknown")
+        return ModelReply(
+            text=_THOUGHT.sub("", text, count=1) if text.lstrip().startswith("<think>") else text or refusal,
+            tool_calls=calls,
+            finish_reason="content_filter" if refusal and not text else "tool_calls" if calls else finish,
+            usage=self.usage or Usage(estimated=True),
+            model=self.model,
+        )
+
+
+def clean(text: str) -> str:
+    """`text` without lone surrogates, which JSON can carry but no file or database takes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        parts = (cast(Json, p) for p in cast(list[Any], content) if isinstance(p, Mapping))
+        return "".join(str(p.get("text") or "") for p in parts if p.get("type") in ("text", "output_text"))
+    return content if isinstance(content, str) else ""
+
+
+def read_usage(usage: Json) -> Usage:
+    """Token counts of a `usage` object; absent or senseless numbers are 0."""
+    prompt_details, output_details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    cached = _count(prompt_details, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens")
+    read = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    return Usage(*read, min(cached, read[0]), _count(output_details, "reasoning_tokens"), estimated=read == (0, 0))
+
+
+def _count(fields: Any, name: str) -> int:
+    value = cast(Json, fields).get(name) if isinstance(fields, Mapping) else None
+    return int(value) if isinstance(value, int | float) and 0 <= value < 10**12 else 0
+
+
+def json_body(raw: bytes) -> Any:
+    """The JSON in a response.
+
+    Raises:
+        BadReplyError: It is not JSON.
+    """
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise BadReplyError("the answer is not JSON") from error
+
+
+def messages_of(request: ModelRequest) -> list[dict[str, Any]]:
+    """The messages of a request, as Chat Completions wants them."""
+    messages: list[dict[str, Any]] = []
+    for message in request.messages:
+        data: dict[str, Any] = {"role": message.role, "content": clean(message.content)}
+        if message.tool_calls:
+            data["content"] = data["content"] or None
+            data["tool_calls"] = [
+                {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
+                for c in message.tool_calls
+            ]
+        if message.tool_call_id is not None:
+            data["tool_call_id"] = message.tool_call_id
+        messages.append(data)
+    return messages

@@ -1,0 +1,209 @@
+"""One paid call from reservation to settlement: budget, retries, limits, and the check of what came back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from crewmix.errors import (
+    BadReplyError,
+    BadRequestError,
+    BudgetExceededError,
+    ContentFilteredError,
+    CrewmixError,
+    ModelError,
+    OutputLimitError,
+    RunCancelledError,
+)
+from crewmix.journal.budget import Amount, Ledger, Reservation
+from crewmix.journal.events import ModelRetried, Warned
+from crewmix.journal.run import Scope
+from crewmix.models import prices, tokens
+from crewmix.models.drivers.faults import quote
+from crewmix.models.limits import limiter
+from crewmix.models.profile import Profile
+from crewmix.models.retry import pause
+from crewmix.models.types import Model, ModelReply, ModelRequest, OnDelta, Usage
+
+NOTHING = Amount(calls=0)
+UNBILLED = Amount(calls=1)
+"""A request that never arrived, or that the provider refused: it counts as a call but costs nothing."""
+
+
+class PaidCall:
+    """A model call that is charged to the scope's budgets, whatever becomes of it.
+
+    Its worst case (the longest the prompt can be in tokens, the whole output cap, the price of both) is held in every ledger
+    before the first request and again before each retry. What is booked afterwards: the provider's own count for an answer;
+    a bare call for a refusal; the worst case for an answer that was cut off, timed out or cancelled, since the provider
+    may have billed it.
+
+    Args:
+        scope: Who asks, and which ledgers pay.
+        profile: The model.
+        request: The call, with the model's defaults filled in.
+        driver: What performs it.
+    """
+
+    def __init__(self, scope: Scope, profile: Profile, request: ModelRequest, driver: Model) -> None:
+        self._scope, self._profile, self._request, self._driver = scope, profile, request, driver
+        self._most_input = tokens.most_input(request)
+        self._cap = request.max_output_tokens or profile.output_cap
+        self._in_flight = False
+        self._came_to = NOTHING
+
+    async def perform(self, on_delta: OnDelta | None) -> ModelReply:
+        """Make the call.
+
+        Raises:
+            BudgetExceededError: It, or a further attempt, could overshoot a budget; or the time ran out meanwhile.
+            ModelError: No attempt brought a usable answer.
+            RunCancelledError: The run was cancelled while this call waited.
+        """
+        await asyncio.to_thread(prices.load, self._profile) if prices.must_load(self._profile) else None
+        worst = Usage(self._most_input, self._cap)
+        self._worst = Amount(1, worst.total_tokens, prices.cost(self._profile, worst))
+        reservation = Reservation(self._scope.ledgers, self._worst)
+        try:
+            async with time_left(self._scope.ledgers):
+                return await self._attempts(reservation, on_delta)
+        finally:
+            reservation.settle(self._worst if self._in_flight else self._came_to)
+
+    async def _attempts(self, reservation: Reservation, on_delta: OnDelta | None) -> ModelReply:
+        started, attempt = time.monotonic(), 1
+        while True:
+            try:
+                reply = await self._attempt(on_delta)
+                return replace(reply, attempts=attempt, seconds=time.monotonic() - started)
+            except ModelError as error:
+                wait = pause(error, attempt)
+                deadline = self._profile.timeout * self._profile.attempts
+                if wait is None or attempt == self._profile.attempts or time.monotonic() - started + wait > deadline:
+                    raise
+                reservation.lose(self._came_to, self._worst)
+                self._came_to = NOTHING
+                self._announce_retry(attempt, error, wait)
+            await asyncio.sleep(wait)
+            attempt += 1
+
+    def _announce_retry(self, attempt: int, error: ModelError, wait: float) -> None:
+        scope, model = self._scope, self._profile.model
+        scope.emit(ModelRetried(role=scope.role, model=model, attempt=attempt, error=error.message, wait=wait))
+
+    async def _attempt(self, on_delta: OnDelta | None) -> ModelReply:
+        likely = tokens.usual_input(self._request) + self._cap
+        async with limiter(self._profile).slot(likely) as place:
+            if self._scope.run.cancelled:
+                raise RunCancelledError("the run was cancelled")
+            self._in_flight = True
+            try:
+                reply = await self._ask(on_delta)
+            except ModelError as error:
+                unbilled = not error.request_sent or (error.status or 0) >= 400
+                self._came_to = UNBILLED if unbilled else self._worst
+                self._in_flight = False
+                raise
+            reply = self._counted(reply)
+            self._came_to = self._amount(reply)
+            self._in_flight = False
+            place.tokens = reply.usage.total_tokens
+        self._warn(reply)
+        check(self._profile, self._request, reply)
+        return reply
+
+    async def _ask(self, on_delta: OnDelta | None) -> ModelReply:
+        """The driver's answer; a fault of a model given as a Python object becomes a typed error."""
+        try:
+            reply = await self._driver.complete(self._request, on_delta)
+            if not isinstance(reply, ModelReply):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"it returned {type(reply).__name__}, not a ModelReply")
+        except CrewmixError:
+            raise
+        except Exception as error:
+            what = quote(f"{type(error).__name__}: {error}", self._profile.api_key)
+            raise BadRequestError(f"{self._profile.model} failed: {what}", provider=self._profile.provider) from error
+        return reply
+
+    def _counted(self, reply: ModelReply) -> ModelReply:
+        usage = reply.usage
+        if usage.estimated and not usage.total_tokens:
+            usage = Usage(tokens.usual_input(self._request), tokens.usual_output(reply), estimated=True)
+        cost = reply.cost if reply.cost is not None else prices.cost(self._profile, usage)
+        return replace(reply, usage=usage, cost=cost, model=self._profile.model)
+
+    def _amount(self, reply: ModelReply) -> Amount:
+        """What is booked: the provider's count, or where it gave none the most it can have been."""
+        usage = reply.usage
+        if usage.estimated and self._profile.base_url is not None:
+            usage = Usage(self._most_input, min(tokens.most_output(reply), self._cap))
+            return Amount(1, usage.total_tokens, prices.cost(self._profile, usage))
+        return Amount(1, usage.total_tokens, reply.cost)
+
+    def _warn(self, reply: ModelReply) -> None:
+        scope, model = self._scope, self._profile.model
+        who = scope.role or "a call"
+        if self._came_to.tokens > self._worst.tokens and scope.ledgers:
+            text = f"{model} used {self._came_to.tokens} tokens for {who}, more than the {self._worst.tokens} reserved"
+            scope.emit(Warned(code="over_reserved", message=text))
+        if reply.finish_reason == "length" and reply.text:
+            text = f"the answer of {model} for {who} was cut off at {self._cap} tokens; raise `max_output_tokens`"
+            scope.emit(Warned(code="cut_off", message=text))
+
+
+def check(profile: Profile, request: ModelRequest, reply: ModelReply) -> None:
+    """Refuse a complete answer that nobody can use.
+
+    Raises:
+        BadReplyError: It is empty, or a tool call's arguments are no JSON object.
+        ContentFilteredError: The provider or the model refused.
+        OutputLimitError: It ended at the output cap before there was anything to use.
+    """
+
+    def fault(kind: type[ModelError], what: str, hint: str | None = None) -> ModelError:
+        return kind(f"{profile.model}: {what}", hint=hint, provider=profile.provider)
+
+    if reply.finish_reason == "content_filter":
+        said = quote(reply.text, profile.api_key)
+        raise fault(ContentFilteredError, "the answer was refused" + (f": {said}" if said else ""))
+    cut = reply.finish_reason == "length"
+    limit = f"the answer reached {request.max_output_tokens or profile.output_cap} output tokens before it was complete"
+    if not reply.text.strip() and not reply.tool_calls:
+        raise fault(OutputLimitError, limit) if cut else fault(BadReplyError, "the answer is empty")
+    for call in reply.tool_calls:
+        try:
+            usable = isinstance(json.loads(call.arguments), dict) and bool(call.name)
+        except ValueError:
+            usable = False
+        if not usable:
+            what = f"the arguments for the tool {call.name!r} are not a JSON object"
+            raise fault(OutputLimitError, limit) if cut else fault(BadReplyError, what)
+
+
+@asynccontextmanager
+async def time_left(ledgers: Sequence[Ledger]) -> AsyncGenerator[None]:
+    """Stop what happens within when the first of the ledgers runs out of seconds.
+
+    Raises:
+        BudgetExceededError: That happened.
+    """
+    timed = [
+        (ledger.limits.seconds - ledger.elapsed, ledger) for ledger in ledgers if ledger.limits.seconds is not None
+    ]
+    if not timed:
+        yield
+        return
+    left, tightest = min(timed, key=lambda pair: pair[0])
+    timeout = asyncio.timeout(max(0.0, left))
+    try:
+        async with timeout:
+            yield
+    except TimeoutError:
+        if not timeout.expired():
+            raise
+        allowed = tightest.limits.seconds or 0.0
+        raise BudgetExceededError("seconds", tightest.owner, allowed=allowed, needed=tightest.elapsed) from None

@@ -1,0 +1,1 @@
+"""A goal becomes a graph of tasks; what that will cost."""

@@ -1,0 +1,199 @@
+"""A goal becomes tasks: given by the crew file, the goal itself, or split by the planner role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from crewmix.definitions.definition import CrewDefinition
+from crewmix.definitions.spec import PlanSpec, Role, Task
+from crewmix.errors import BadReplyError, PlanError
+from crewmix.journal.events import PlanMade
+from crewmix.journal.run import Scope
+from crewmix.models.gateway import Gateway
+from crewmix.models.types import Brief, ChatMessage, ModelRequest
+
+_RULES = """\
+Split the goal into tasks for this team. Use as few tasks as the goal needs, {limit} at most; one is fine when the goal is one \
+piece of work. Each description must be understandable without the goal. Tasks without `needs` are worked at the same time; \
+name in `needs` the ids of tasks whose answers a task really has to build on. Do not plan a task that only combines or \
+summarises the others: that happens by itself at the end.
+
+The team:
+{team}
+
+Reply with JSON: {{"tasks": [{{"id": "short_name", "description": "…", "expected_output": "…", "roles": ["…"], \
+"needs": ["…"]}}]}}. `roles` names who works on the task; an empty list means everyone."""
+
+
+class _PlannedTask(BaseModel):
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
+    id: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=64)
+    description: str = Field(min_length=1)
+    expected_output: str = ""
+    roles: list[str] = []
+    needs: list[str] = []
+
+
+class _Plan(BaseModel):
+    tasks: list[_PlannedTask] = Field(min_length=1)
+
+
+async def make_plan(scope: Scope, gateway: Gateway, crew: CrewDefinition, goal: str) -> tuple[Task, ...]:
+    """The tasks of a run, in an order in which every task comes after what it needs.
+
+    Args:
+        scope: The run's place for planning.
+        gateway: The door to the models; only used when the crew has a planner.
+        crew: Who can work, and how the goal is to be split.
+        goal: What is to be achieved.
+
+    Raises:
+        PlanError: The planner's second attempt was not valid either.
+        ModelError: The planner's model gave no usable answer.
+    """
+    if crew.tasks:
+        tasks = crew.tasks
+    elif crew.plan is None:
+        tasks = (Task(id="answer", description=goal),)
+    else:
+        tasks = await _split(scope, gateway, crew, crew.plan, goal)
+    ordered = in_order(_with_reviewers(task, crew) for task in tasks)
+    scope.emit(PlanMade(tasks=tuple(_described(task) for task in ordered)))
+    return ordered
+
+
+def _described(task: Task) -> dict[str, Any]:
+    return task.model_dump(include={"id", "description", "expected_output", "roles", "needs"})
+
+
+def _with_reviewers(task: Task, crew: CrewDefinition) -> Task:
+    """The task with its roles named, in crew order; reviewers join where their approval ends the talk."""
+    names = task.roles or tuple(role.name for role in crew.roles)
+    chat = task.chat or crew.chat
+    wanted = {r.name for r in crew.roles if r.name in names or (chat.stop_when == "approved" and r.approves)}
+    return task.model_copy(update={"roles": tuple(r.name for r in crew.roles if r.name in wanted)})
+
+
+def in_order(tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """Tasks in an order in which each comes after those it needs.
+
+    Raises:
+        CycleError: They need each other in a circle.
+    """
+    named = {task.id: task for task in tasks}
+    order = TopologicalSorter({task.id: task.needs for task in named.values()}).static_order()
+    return tuple(named[name] for name in order)
+
+
+async def _split(scope: Scope, gateway: Gateway, crew: CrewDefinition, plan: PlanSpec, goal: str) -> tuple[Task, ...]:
+    request = _request(crew, plan, goal)
+    reply_text, problems = "", list[str]()
+    for _ in range(2):
+        asked = request if not problems else _again(request, reply_text, problems)
+        try:
+            reply = await gateway.complete(scope.at("model", role=crew.planner.name), asked)
+        except BadReplyError as error:
+            reply_text, problems = "", [error.message]
+            continue
+        tasks, problems = check_plan(reply.data, crew.roles, plan.max_tasks)
+        if not problems:
+            return tasks
+        reply_text = reply.text
+    raise PlanError(
+        f"the planner ({crew.planner.name}) gave no valid plan: {'; '.join(problems)}",
+        hint="give the planner a stronger model, or fix the plan with `tasks:` in the crew file",
+    )
+
+
+def _request(crew: CrewDefinition, plan: PlanSpec, goal: str) -> ModelRequest:
+    planner = crew.planner
+    # Reviewers who end the talk join every task by themselves, so the planner does not assign them.
+    team = [r for r in crew.roles if not r.approves] or list(crew.roles)
+    system = f"You are {planner.role}. {planner.backstory}".strip() + f"\nYour goal: {planner.goal}"
+    rules = _RULES.format(limit=plan.max_tasks, team="\n".join(f"- {r.name}: {r.role}. {r.goal}" for r in team))
+    return ModelRequest(
+        model=planner.llm,
+        messages=(ChatMessage("system", f"{system}\n\n{rules}"), ChatMessage("user", goal)),
+        schema=plan_schema([r.name for r in team], plan.max_tasks),
+        schema_name="plan",
+        temperature=planner.temperature,
+        max_output_tokens=planner.max_output_tokens,
+        brief=Brief(
+            purpose="plan",
+            role=planner.name,
+            goal=goal,
+            question=goal,
+            candidates=tuple(r.name for r in team),
+            limit=plan.max_tasks,
+        ),
+    )
+
+
+def _again(request: ModelRequest, reply: str, problems: Sequence[str]) -> ModelRequest:
+    complaint = (
+        "That plan is not valid:\n" + "\n".join(f"- {p}" for p in problems) + "\nReply with the corrected JSON only."
+    )
+    answered = (ChatMessage("assistant", reply),) if reply else ()
+    return replace(request, messages=(*request.messages, *answered, ChatMessage("user", complaint)))
+
+
+def plan_schema(roles: Sequence[str], limit: int) -> dict[str, Any]:
+    """JSON Schema of a plan."""
+    text = {"type": "string"}
+    task = {
+        "type": "object",
+        "properties": {
+            "id": text,
+            "description": text,
+            "expected_output": text,
+            "roles": {"type": "array", "items": {"type": "string", "enum": list(roles)}},
+            "needs": {"type": "array", "items": text},
+        },
+        "required": ["id", "description", "expected_output", "roles", "needs"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {"tasks": {"type": "array", "items": task, "minItems": 1, "maxItems": limit}},
+        "required": ["tasks"],
+        "additionalProperties": False,
+    }
+
+
+def check_plan(data: Any, roles: Sequence[Role], limit: int) -> tuple[tuple[Task, ...], list[str]]:
+    """The tasks of a planner's reply, and everything that is wrong with it, in words the planner can act on."""
+    try:
+        planned = _Plan.model_validate(data).tasks
+    except ValidationError as error:
+        where = [(".".join(str(part) for part in e["loc"]) or "the reply", e["msg"]) for e in error.errors()]
+        return (), [f"{place}: {message}" for place, message in where]
+    known_roles = {role.name for role in roles}
+    ids = [task.id for task in planned]
+    problems = [f"the id {i!r} is used twice" for i in sorted({i for i in ids if ids.count(i) > 1})]
+    if len(planned) > limit:
+        problems.append(f"{len(planned)} tasks are too many, at most {limit} are allowed")
+    for task in planned:
+        problems += [f"task {task.id!r} names the unknown role {r!r}" for r in task.roles if r not in known_roles]
+        problems += [f"task {task.id!r} needs the unknown task {n!r}" for n in task.needs if n not in ids]
+    try:
+        TopologicalSorter({task.id: task.needs for task in planned}).prepare()
+    except CycleError as error:
+        problems.append(f"the tasks need each other in a circle: {' -> '.join(error.args[1])}")
+    if problems:
+        return (), problems
+    expected = Task.model_fields["expected_output"].default
+    return tuple(
+        Task(
+            id=task.id,
+            description=task.description,
+            expected_output=task.expected_output or expected,
+            roles=tuple(task.roles),
+            needs=tuple(dict.fromkeys(task.needs)),
+        )
+        for task in planned
+    ), []

@@ -1,0 +1,41 @@
+"""Looking at runs in a project's journal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crewmix.definitions.project import Project
+from crewmix.errors import NotFoundError
+from crewmix.journal.open import open_store
+from crewmix.journal.store import RunRow, SqliteStore
+
+
+def _store(project: Project) -> SqliteStore:
+    if not project.database.exists():
+        raise NotFoundError(f"{project.root} has no runs yet", hint='start one: `crewmix run research "your question"`')
+    return open_store(project.database)
+
+
+def list_runs(project: Project, limit: int = 50) -> list[RunRow]:
+    """The project's runs, the newest first; none when nothing was run yet."""
+    return _store(project).runs(limit) if project.database.exists() else []
+
+
+def find_run(project: Project, run_id: str) -> RunRow:
+    """A run by its id, the beginning of its id, or `last`.
+
+    Raises:
+        NotFoundError: There is none, or several match.
+        StorageError: The journal cannot be read.
+    """
+    return _store(project).run(run_id)
+
+
+def run_events(project: Project, run_id: str) -> list[dict[str, Any]]:
+    """A run's events, in order, as data.
+
+    Raises:
+        NotFoundError: There is no such run.
+    """
+    store = _store(project)
+    return store.events(store.run(run_id).run_id)

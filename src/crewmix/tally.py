@@ -1,0 +1,108 @@
+"""What a run came to: its events added up, and the result made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from crewmix.journal.events import Event, MemberFailed, ModelCalled, TaskFinished, Warned
+from crewmix.journal.run import Scope
+from crewmix.models.types import Usage
+from crewmix.orchestrate import Outcome
+from crewmix.result import RunResult, Status
+
+
+class Tally:
+    """Adds up what a run's events tell: calls, tokens, money, warnings."""
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+        self.calls = 0
+        self.cost: Decimal | None = Decimal(0)
+        self.warnings: list[str] = []
+
+    def hear(self, event: Event) -> None:
+        """Take an event into account."""
+        match event:
+            case ModelCalled():
+                self._count(event)
+            case Warned():
+                self._warn(event.message)
+            case MemberFailed():
+                self._warn(f"{event.role} gave nothing in round {event.round} of task {event.task}: {event.message}")
+            case TaskFinished(status="failed" | "partial"):
+                reason = f": {event.error}" if event.error else ""
+                self._warn(f"task {event.task} is {event.status}{reason}")
+            case _:
+                pass
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def _count(self, event: ModelCalled) -> None:
+        if event.cached:
+            return
+        self.calls += 1
+        self.usage = Usage(
+            self.usage.input_tokens + event.input_tokens,
+            self.usage.output_tokens + event.output_tokens,
+            self.usage.cached_tokens + event.cached_tokens,
+            self.usage.reasoning_tokens + event.reasoning_tokens,
+            self.usage.estimated or event.estimated,
+        )
+        if event.cost is None or self.cost is None:
+            self.cost = None
+        else:
+            self.cost += Decimal(str(event.cost))
+
+
+def make_result(
+    root: Scope,
+    crew: str,
+    goal: str,
+    outcome: Outcome,
+    tally: Tally,
+    models: Mapping[str, tuple[str, str]],
+    seconds: float,
+) -> RunResult:
+    """The result of a run that has an answer.
+
+    Args:
+        root: The run's root scope; its first ledger is the run's budget.
+        crew: The crew's name.
+        goal: What was to be achieved.
+        outcome: What it came to.
+        tally: What its events added up to.
+        models: Model name of the crew -> (the model that served, why).
+        seconds: How long this process worked on it.
+    """
+    whole = outcome.stopped is None and all(t.status == "done" for t in outcome.tasks)
+    silent = any(m.failure for t in outcome.tasks for m in t.messages)
+    status: Status = "done" if whole and not silent else "partial"
+    ledger = root.ledgers[0]
+    limits = {
+        "usd": (float(ledger.usd), ledger.limits.usd),
+        "calls": (ledger.calls, ledger.limits.calls),
+        "tokens": (ledger.tokens, ledger.limits.tokens),
+        "seconds": (ledger.elapsed, ledger.limits.seconds),
+    }
+    return RunResult(
+        run_id=root.run.run_id,
+        crew=crew,
+        goal=goal,
+        status=status,
+        output=outcome.answer.text,
+        tasks=outcome.tasks,
+        sources=outcome.answer.sources,
+        dissent=outcome.answer.dissent,
+        warnings=tuple(tally.warnings),
+        usage=tally.usage,
+        calls=tally.calls,
+        cost=tally.cost,
+        budget={name: (float(used), float(allowed)) for name, (used, allowed) in limits.items() if allowed is not None},
+        models=models,
+        seconds=seconds,
+        confidence=outcome.answer.confidence,
+        stopped_by="budget" if outcome.stopped else None,
+    )

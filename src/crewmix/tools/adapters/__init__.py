@@ -1,0 +1,1 @@
+"""Tools of other frameworks as ours, and ours as theirs."""
