@@ -5,9 +5,17 @@ import threading
 from decimal import Decimal
 
 import pytest
+
 from crewmix import BudgetSpec, ChatSpec, Crew, FailureSpec, ModelReply, Role, Task, tool
 from crewmix.definitions.project import Project
-from crewmix.errors import BudgetExceededError, DefinitionError, FencedError, ModelUnavailableError, TaskError, UsageError
+from crewmix.errors import (
+    BudgetExceededError,
+    DefinitionError,
+    FencedError,
+    ModelUnavailableError,
+    TaskError,
+    UsageError,
+)
 from crewmix.journal.events import MessageSpoken, RunFinished, RunStarted, TextDelta
 from crewmix.models.types import Usage
 from crewmix.result import RunResult
@@ -24,7 +32,10 @@ def crew(model, tmp_path, **fields):
 def test_the_result_tells_everything_about_the_run(tmp_path):
     result = crew(FunctionModel(speaking), tmp_path, name="duo").run("Why?")
     assert (result.crew, result.goal, result.status, result.output) == ("duo", "Why?", "done", "merged 2 of Why?")
-    assert [(m.role, m.round, m.text) for m in result.messages] == [("zoe", 1, "zoe on Why?"), ("adam", 2, "adam on Why?")]
+    assert [(m.role, m.round, m.text) for m in result.messages] == [
+        ("zoe", 1, "zoe on Why?"),
+        ("adam", 2, "adam on Why?"),
+    ]
     assert [d.role for d in result.drafts] == ["zoe", "adam"]
     assert (result.calls, result.usage.input_tokens, result.usage.output_tokens) == (3, 300, 60)
     assert result.models["default"][0].startswith("python/")
@@ -148,7 +159,11 @@ def test_money_is_reserved_before_it_is_spent(tmp_path):
 
 def test_a_failed_task_is_left_out_and_named(tmp_path):
     model = FunctionModel(lambda r: ModelUnavailableError("down") if r.brief.task == "bad" else speaking(r))
-    tasks = [Task(id="good", description="A"), Task(id="bad", description="B"), Task(id="after", description="C", needs=("bad",))]
+    tasks = [
+        Task(id="good", description="A"),
+        Task(id="bad", description="B"),
+        Task(id="after", description="C", needs=("bad",)),
+    ]
     result = crew(model, tmp_path, roles=ROLES[:1], tasks=tasks).run("Why?")
     assert [(t.id, t.status) for t in result.tasks] == [("good", "done"), ("bad", "failed"), ("after", "done")]
     assert result.status == "partial" and any("task bad is failed" in w for w in result.warnings)
@@ -181,7 +196,10 @@ def test_two_processes_do_not_work_the_same_run(tmp_path):
     with pytest.raises(Exception, match="no task"):
         team.run("Why?")
     row = find_run(Project(tmp_path), "last")
-    with FileLock(tmp_path / ".crewmix" / "locks" / f"{row.run_id}.lock"), pytest.raises(FencedError, match="another process"):
+    with (
+        FileLock(tmp_path / ".crewmix" / "locks" / f"{row.run_id}.lock"),
+        pytest.raises(FencedError, match="another process"),
+    ):
         team.resume(row)
 
 
@@ -194,7 +212,9 @@ def test_a_project_that_cannot_be_written_still_gives_an_answer_and_says_so(tmp_
 
 def test_inputs_fill_the_placeholders(tmp_path):
     model = FunctionModel(speaking)
-    team = crew(model, tmp_path, tasks=[Task(id="t", description="{goal} in {city}")], inputs={"city": None, "year": "2026"})
+    team = crew(
+        model, tmp_path, tasks=[Task(id="t", description="{goal} in {city}")], inputs={"city": None, "year": "2026"}
+    )
     assert team.run("Rents", inputs={"city": "Porto"}).output == "merged 2 of Rents in Porto"
     with pytest.raises(UsageError, match="needs a value for: city"):
         team.run("Rents")
@@ -242,7 +262,10 @@ def test_runs_from_many_threads(tmp_path):
 
 
 def test_an_answer_is_written_where_the_task_says(tmp_path):
-    tasks = [Task(id="t", description="A", output_file="out/ü.md"), Task(id="u", description="B", output_file="out/ü.md/x")]
+    tasks = [
+        Task(id="t", description="A", output_file="out/ü.md"),
+        Task(id="u", description="B", output_file="out/ü.md/x"),
+    ]
     result = crew(FunctionModel(speaking), tmp_path, roles=ROLES[:1], tasks=tasks).run("Why?")
     assert (tmp_path / "out" / "ü.md").read_text(encoding="utf-8") == "zoe on A\n"
     assert any("out/ü.md/x of task u was not written" in w for w in result.warnings)

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from crewmix import ToolContext, ToolResult, tool
-from crewmix.knowledge.index import Hit
+from crewmix.tools.documents import as_data
 
 
 @tool
@@ -22,13 +22,13 @@ def knowledge_search(query: str, context: ToolContext, limit: Annotated[int, Fie
     hits = context.index.search(query, limit)
     if not hits:
         return ToolResult(f"No passage matches {query!r}. Try other words.")
-    passages = [_passage(number, hit) for number, hit in enumerate(hits, 1)]
-    guide = f"Cite a passage by its tag, e.g. {hits[0].source.tag}"
+    passages = [
+        f"{number}. {hit.source.tag} {hit.heading}".rstrip() + f"\n{as_data(hit.text.strip())}"
+        for number, hit in enumerate(hits, 1)
+    ]
+    guide = [f"Cite a passage by its tag, e.g. {hits[0].source.tag}"]
+    for number, hit in enumerate(hits, 1):
+        if hit.same:
+            guide.append(f"The text of passage {number} also stands at {', '.join(source.tag for source in hit.same)}")
     sources = tuple(source for hit in hits for source in (hit.source, *hit.same))
-    return ToolResult("\n\n".join([guide, *passages]), sources=sources)
-
-
-def _passage(number: int, hit: Hit) -> str:
-    same = f" (the same text: {', '.join(source.tag for source in hit.same)})" if hit.same else ""
-    heading = f" {hit.heading}" if hit.heading else ""
-    return f"{number}. {hit.source.tag}{same}{heading}\n{hit.text.strip()}"
+    return ToolResult("\n\n".join(["\n".join(guide), *passages]), sources=sources)

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crewmix.definitions.definition import CrewDefinition
+from crewmix.definitions.given import from_python
 from crewmix.definitions.load import define_crew, load_crew
 from crewmix.definitions.project import Project
 from crewmix.definitions.spec import BudgetSpec, CrewSpec, ModelSpec
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
     from crewmix.stream import RunStream
     from crewmix.tools.base import Approver
 
-STOP_SECONDS = 1.0
-"""How long a cancelled run may take to close its connections and its journal."""
+ModelSource: TypeAlias = "str | ModelSpec | Mapping[str, Any] | Model"
+"""What may stand for a model in Python: a model string, a `ModelSpec` or its fields, or an object that answers itself."""
+
+STOP_SECONDS = 5.0
+"""The longest wait for a cancelled run to close its connections and its journal; usually it takes milliseconds."""
 
 
 class Crew:
@@ -42,7 +46,7 @@ class Crew:
     Args:
         tools: Tools given in Python: functions decorated with `@tool` or plain typed ones, `Tool`s, crewAI tools. They go before
             others of the same name; one that no role names is given to every role that works with tools or could.
-        models: Models by name, over the crew's own: a model string, a `ModelSpec`, or any object with an
+        models: Models by name, over the crew's own: a model string, a `ModelSpec` or its fields, or any object with an
             async `complete(request, on_delta)`.
         project: The project's folder; by default the nearest one around the current folder.
         **fields: The fields of `CrewSpec`: `roles` (required), `name`, `plan`, `tasks`, `chat`, `synthesis`, `knowledge`,
@@ -56,13 +60,13 @@ class Crew:
         self,
         *,
         tools: Sequence[object] = (),
-        models: Mapping[str, str | ModelSpec | Model] | None = None,
+        models: Mapping[str, ModelSource] | None = None,
         project: str | Path | Project | None = None,
         **fields: Any,
     ) -> None:
         place = _project(project)
         strings, objects = _split(models)
-        spec = _spec({"name": "crew", **fields})
+        spec = from_python(CrewSpec, {"name": "crew", **fields}, "Crew(…)")
         definition = define_crew(spec, place, extra_tools=_names(tools), models=strings)
         self._set(definition, place, tools, objects, None)
 
@@ -72,7 +76,7 @@ class Crew:
         name: str | Path,
         *,
         tools: Sequence[object] = (),
-        models: Mapping[str, str | ModelSpec | Model] | None = None,
+        models: Mapping[str, ModelSource] | None = None,
         inputs: Mapping[str, str] | None = None,
         knowledge: Sequence[str | Path] | None = None,
         budget: BudgetSpec | Mapping[str, Any] | None = None,
@@ -103,7 +107,7 @@ class Crew:
             _require(paths)
             definition = replace(definition, knowledge=paths)
         if budget is not None:
-            given = budget if isinstance(budget, BudgetSpec) else BudgetSpec.model_validate(budget)
+            given = budget if isinstance(budget, BudgetSpec) else from_python(BudgetSpec, budget, "budget")
             own = definition.budget or BudgetSpec()
             definition = replace(definition, budget=own.model_copy(update=given.model_dump(exclude_unset=True)))
         crew = cls.__new__(cls)
@@ -300,24 +304,8 @@ def _project(place: str | Path | Project | None) -> Project:
     return Project.find(None if place is None else Path(place))
 
 
-def _spec(fields: Mapping[str, Any]) -> CrewSpec:
-    from pydantic import ValidationError
-
-    from crewmix.errors import DefinitionError, Problem
-
-    try:
-        return CrewSpec.model_validate(fields)
-    except ValidationError as error:
-        name = str(fields.get("name") or "crew")
-        problems = [
-            Problem(e["type"], f"{'.'.join(map(str, e['loc'])) or 'the crew'}: {e['msg']}", f"Crew({name!r})")
-            for e in error.errors()
-        ]
-        raise DefinitionError(problems) from None
-
-
 def _split(
-    models: Mapping[str, str | ModelSpec | Model] | None,
+    models: Mapping[str, ModelSource] | None,
 ) -> tuple[dict[str, str | ModelSpec], dict[str, Model]]:
     """Models that are named, and models that are Python objects; the latter stand as `python/NAME` in the definition."""
     strings: dict[str, str | ModelSpec] = {}
@@ -325,6 +313,8 @@ def _split(
     for name, model in (models or {}).items():
         if isinstance(model, str | ModelSpec):
             strings[name] = model
+        elif isinstance(model, Mapping):
+            strings[name] = from_python(ModelSpec, model, f"models[{name!r}]")
         elif callable(getattr(model, "complete", None)):
             objects[name] = model
             strings[name] = f"python/{name}"

@@ -36,6 +36,7 @@ class RunStream:
         self._start = start
         self._result: RunResult | None = None
         self._work: asyncio.Future[RunResult] | None = None
+        self._closing = False
 
     async def __aenter__(self) -> RunStream:
         return self
@@ -45,9 +46,12 @@ class RunStream:
 
     async def aclose(self) -> None:
         """Cancel the run if it still goes on, and wait until it has stopped."""
-        if self._work is not None and not self._work.done():
+        if self._work is None or self._work.done():
+            return
+        if not self._closing:  # a second cancel would interrupt the run's closing
+            self._closing = True
             self._work.cancel()
-            await asyncio.wait({self._work})
+        await asyncio.wait({self._work})
 
     @property
     def result(self) -> RunResult:

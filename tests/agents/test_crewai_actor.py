@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from crewmix.agents.crewai_actor import CrewAIActor
 from crewmix.agents.direct import DirectActor
 from crewmix.definitions.spec import Role
@@ -77,7 +78,8 @@ async def test_a_crewai_agent_reads_the_very_same_bytes_as_a_direct_call(stage: 
 
 
 @pytest.mark.parametrize(
-    "answer", ["300 m", "Thought: x\nFinal Answer: 300 m", "Action: search\nAction Input: {}", '{"a": 1}', "x\nObservation: y"]
+    "answer",
+    ["300 m", "Thought: x\nFinal Answer: 300 m", "Action: search\nAction Input: {}", '{"a": 1}', "x\nObservation: y"],
 )
 async def test_the_answer_is_what_the_model_said_whatever_it_looks_like(stage: Stage, answer: str):
     gateway = FunctionGateway(lambda _: answer)
@@ -251,7 +253,9 @@ async def test_a_window_that_is_smaller_than_said_is_met_by_a_summary_too(stage:
             raise ContextTooLongError("too long")
         return "300 m" if any("It is 300 m." in m.content for m in request.messages) else search_for("towers")
 
-    said = await CrewAIActor(SEARCHER, FunctionGateway(model), (search_tool(),), stage.context).speak(stage.turn(SEARCHER))
+    said = await CrewAIActor(SEARCHER, FunctionGateway(model), (search_tool(),), stage.context).speak(
+        stage.turn(SEARCHER)
+    )
 
     assert said.text == "300 m"
 
@@ -298,7 +302,9 @@ async def test_a_server_that_refuses_tools_is_announced_and_served_the_same_way(
             raise ToolsUnsupportedError("no tools here")
         return react_model(request)
 
-    said = await CrewAIActor(SEARCHER, FunctionGateway(model), (search_tool(),), stage.context).speak(stage.turn(SEARCHER))
+    said = await CrewAIActor(SEARCHER, FunctionGateway(model), (search_tool(),), stage.context).speak(
+        stage.turn(SEARCHER)
+    )
 
     assert said.text == "300 m"
     assert [w.code for w in stage.seen(Warned)] == ["text_tools"]

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from crewmix.agents.crewai_actor import CrewAIActor
 from crewmix.definitions.spec import Role
-from crewmix.models.types import ModelReply, ModelRequest
+from crewmix.models.types import Brief, ModelReply, ModelRequest
 from crewmix.tools.base import Tool, ToolContext
 from support.turns import FunctionGateway, Stage, asks
 
@@ -125,8 +126,6 @@ async def test_turns_of_one_role_overlap_and_keep_their_own_prompts_and_tools(st
     async def model(request: ModelRequest) -> ModelReply:
         await barrier.wait()  # all turns are in their first call at once
         return ModelReply(f"for {request.brief.round}: {request.messages[1].content}")
-
-    from crewmix.models.types import Brief
 
     actor = CrewAIActor(ROLE, FunctionGateway(model), (), stage.context)
     turns = [stage.turn(ROLE, Brief(question=f"question {n}", round=n), round=n) for n in range(count)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from crewmix.agents.direct import DirectActor
 from crewmix.definitions.spec import Role
 from crewmix.errors import BudgetExceededError, FencedError, ModelError, QuotaError, StorageError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from crewmix.agents.base import Turn
 from crewmix.agents.human import HumanActor
 from crewmix.definitions.spec import Role
@@ -50,7 +51,8 @@ async def test_with_nobody_to_ask_the_failure_says_what_to_do(stage: Stage):
 
 
 @pytest.mark.parametrize(
-    ("answer", "verdict"), [("approve", "approve"), ("Revise", "revise"), ("ok\nVerdict: approve", "approve"), ("hm", "revise")]
+    ("answer", "verdict"),
+    [("approve", "approve"), ("Revise", "revise"), ("ok\nVerdict: approve", "approve"), ("hm", "revise")],
 )
 async def test_a_person_who_reviews_may_just_say_the_word(stage: Stage, answer: str, verdict: str):
     assert (await HumanActor(Person(answer)).speak(stage.turn(BOSS))).verdict == verdict

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from crewmix.agents.prompts import parse_verdict, quote, role_prompt
 from crewmix.definitions.spec import Role
 from crewmix.models.types import Brief
-from hypothesis import given
-from hypothesis import strategies as st
 
 ANALYST = Role(name="analyst", role="Analyst", goal="Find facts.", backstory="You read sources first.")
 CRITIC = Role(name="critic", role="Critic", goal="Find mistakes.", approves=True)

@@ -3,10 +3,11 @@
 from decimal import Decimal
 
 import pytest
-from crewmix.errors import BudgetExceededError
-from crewmix.journal.budget import Amount, Ledger, Limits, Reservation
 from hypothesis import given
 from hypothesis import strategies as st
+
+from crewmix.errors import BudgetExceededError
+from crewmix.journal.budget import Amount, Ledger, Limits, Reservation
 
 amounts = st.builds(
     Amount, calls=st.integers(0, 3), tokens=st.integers(0, 500), usd=st.decimals(0, 1, places=3, allow_nan=False)

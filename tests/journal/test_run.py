@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+
 from crewmix.errors import FencedError, NotFoundError, RunCancelledError, StorageError
 from crewmix.journal.events import Event, ModelCalled, TextDelta, Warned, event_from_dict
 from crewmix.journal.run import Run, Scope
@@ -118,7 +119,10 @@ async def test_an_answer_that_was_paid_for_is_kept_even_after_losing_the_run(sto
     epoch = await store.claim("run1")
     gate.set()
     await call
-    assert await Scope(Run("run1", store, epoch), "here").effect("model", {"q": 1}, answering("x", [])) == ("paid", True)
+    assert await Scope(Run("run1", store, epoch), "here").effect("model", {"q": 1}, answering("x", [])) == (
+        "paid",
+        True,
+    )
 
 
 async def test_a_cancelled_run_starts_no_call_but_still_recalls(store):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from crewmix import errors
 from crewmix.definitions import spec
 from crewmix.journal import events
+from crewmix.models.drivers import scripted
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("docs/crews.md", "docs/roles-and-tools.md", "docs/errors.md", "docs/models.md", "docs/runs.md")
@@ -28,6 +29,8 @@ _LINKS = {
     "BudgetSpec": "[budget](crews.md#budget)",
     "FailureSpec": "[on_task_failure](crews.md#on_task_failure)",
     "ApproveSpec": "[consent rule](crews.md#approve)",
+    "ScriptedCall": "`{name: …, arguments: {…}}`",
+    "ScriptedUsage": "`{input_tokens: …, output_tokens: …}`",
 }
 _PLAIN = {"str": "text", "int": "whole number", "float": "number", "Decimal": "number", "bool": "true or false"}
 
@@ -67,13 +70,16 @@ def default(field: Any) -> str:
 
 def fields(name: str) -> str:
     """The table of one definition's fields."""
-    model: type[spec.Spec] = getattr(spec, name)
+    home = spec if hasattr(spec, name) else scripted
+    model: type[spec.Spec] = getattr(home, name)
     rows = ["| field | what it takes | default | meaning |", "|---|---|---|---|"]
     for key, field in model.model_fields.items():
         annotation = model.__annotations__[key]
-        resolved = eval(annotation, vars(spec)) if isinstance(annotation, str) else annotation
+        resolved = eval(annotation, vars(home)) if isinstance(annotation, str) else annotation
         meaning = " ".join((field.description or "").split()).replace("|", "\\|")
-        rows.append(f"| `{key}` | {kind(resolved).replace('|', ' or ')} | {default(field)} | {meaning} |")
+        rows.append(
+            f"| `{field.alias or key}` | {kind(resolved).replace('|', ' or ')} | {default(field)} | {meaning} |"
+        )
     return "\n".join(rows)
 
 

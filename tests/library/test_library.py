@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from crewmix import Crew
 from crewmix.definitions.load import check_project, load_crew
 from crewmix.definitions.project import Project
 from crewmix.definitions.spec import Role
@@ -69,6 +70,16 @@ def test_a_crew_file_says_who_speaks_what_it_costs_and_where_the_idea_comes_from
     for wanted in ("Who speaks when:", "Calls:", "Idea:"):
         assert wanted in comment, f"{path.name} lacks `{wanted}`"
     assert path.read_text(encoding="utf-8").startswith("# ")
+
+
+@pytest.mark.parametrize("path", CREWS, ids=stem)
+def test_the_calls_a_crew_file_promises_are_those_of_the_estimate(path: Path, tmp_path: Path):
+    promised = re.search(r"^# Calls: (\d+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert promised
+    crew = Crew.load(path.stem, project=tmp_path, models={"default": "offline/extractive"})
+    estimate = crew.estimate("What is it?")
+    assert estimate.expected.calls == int(promised[1])
+    assert estimate.expected.calls <= estimate.budget["calls"]
 
 
 @pytest.mark.parametrize("path", [*ROLES, *TASKS], ids=stem)

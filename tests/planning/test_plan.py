@@ -3,11 +3,12 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from crewmix import Crew, PlanSpec, Role, Task
 from crewmix.errors import PlanError
 from crewmix.planning.plan import check_plan
-from hypothesis import given
-from hypothesis import strategies as st
 from support.models import FunctionModel, speaking
 
 ANALYST = Role(name="analyst", role="Analyst", goal="Find facts")
@@ -72,7 +73,9 @@ def test_more_tasks_than_allowed_are_refused():
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["tasks", "id", "needs", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["tasks", "id", "needs", "x"]), inner, max_size=3)
+    ),
 )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-_START = "import sys; from crewmix.cli import main; sys.argv[0] = 'crewmix'; main()"
+START = "import sys; from crewmix.cli import main; sys.argv[0] = 'crewmix'; main()"
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -33,7 +33,7 @@ def crewmix(
 ) -> subprocess.CompletedProcess[str]:
     """The finished command; fails the test when its exit code is not `check` (None = any)."""
     done = subprocess.run(
-        [sys.executable, "-c", _START, *arguments],
+        [sys.executable, "-c", START, *arguments],
         cwd=cwd,
         env=environment(**(env or {})),
         input=stdin,

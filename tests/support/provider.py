@@ -24,6 +24,7 @@ import json
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 FaultKind = Literal[
@@ -98,6 +99,8 @@ class Provider:
         """Chat requests answered with a reply that a provider would bill."""
         self.tokens = 0
         """Prompt and completion tokens of those."""
+        self.billed: list[tuple[int, int]] = []
+        """The same one by one: (prompt tokens, completion tokens)."""
         self.in_flight = 0
         self.max_in_flight = 0
         self.disconnects = 0
@@ -160,6 +163,11 @@ class Provider:
     def bodies(self) -> list[dict[str, Any]]:
         """The bodies of the chat requests, in order of arrival."""
         return [seen.body for seen in list(self.requests) if seen.path.endswith("/chat/completions")]
+
+    def cost(self, input_price: Decimal, output_price: Decimal) -> Decimal:
+        """What all that costs, at prices per million tokens."""
+        total = sum((i * input_price + o * output_price for i, o in self.billed), Decimal(0))
+        return total / 1_000_000
 
     def script(self, *answers: Answer | Handler) -> None:
         """Answer differently from now on."""
@@ -246,6 +254,7 @@ class Provider:
             writer.write(_response(200, answer))
             return True
         usage = _usage(answer, body)
+        self.billed.append((usage["prompt_tokens"], usage["completion_tokens"]))
         self._note(calls=1, tokens=usage["prompt_tokens"] + usage["completion_tokens"])
         if body.get("stream"):
             await _stream(writer, stream_events(answer, body))

@@ -1,6 +1,7 @@
 """The aggregator reads numbered, anonymous drafts critically, keeps sources, and lists what is disputed."""
 
 import pytest
+
 from crewmix import ChatSpec, Crew, ModelReply, Role
 from crewmix.errors import ModelUnavailableError
 from crewmix.synthesis.aggregate import split_dissent
@@ -20,7 +21,9 @@ def test_drafts_reach_the_aggregator_numbered_in_role_order_and_without_names(tm
     assert crew(model, tmp_path).run("What is it?").output == "merged"
     request = model.asked("synthesize")[0]
     system, user = (m.content for m in request.messages)
-    places = [system.index(f"Response {n}") for n in (1, 2, 3)] + [system.index(f"secret of {n}") for n in ("zoe", "adam", "mia")]
+    places = [system.index(f"Response {n}") for n in (1, 2, 3)] + [
+        system.index(f"secret of {n}") for n in ("zoe", "adam", "mia")
+    ]
     assert places[0] < places[3] < places[1] < places[4] < places[2] < places[5]
     assert "Zoe" not in system and user.startswith("What is it?")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from autogen_core import CancellationToken
 from pydantic import BaseModel, Field
 
 from crewmix import Tool, ToolResult, tool
@@ -221,7 +222,6 @@ async def test_autogen_tools_become_ours(start: Start, tmp_path: Path) -> None:
 
 
 async def test_a_hanging_autogen_tool_sees_its_token_cancelled(start: Start) -> None:
-    from autogen_core import CancellationToken
     from autogen_core.tools import FunctionTool
 
     from crewmix.tools.adapters.autogen import from_autogen

@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from crewmix.agents.base import Contribution, Failure
-from crewmix.chat.base import Chooser, Done, Member, Message, Pattern, Speakers, Transcript
+from crewmix.chat.base import Choose, Chooser, Done, Member, Message, Pattern, Speakers, Transcript
 from crewmix.errors import (
     BudgetExceededError,
     CrewmixError,
@@ -120,19 +120,30 @@ class Floor:
         self._round_quorum = 0
         step = self._pattern.next(self.transcript)
         if isinstance(step, Done):
-            reviewers = {name for name, member in self._members.items() if member.approves}
-            await self._require(self._quorum, self.transcript.drafts(reviewers), "gave a draft")
+            await self._require_drafts()
         await self._accept_failures()
-        while not isinstance(step, Done | Speakers):
-            if self._chooser is None:
-                raise UsageError("this chat pattern needs someone who picks the speakers", hint="give `hold` a chooser")
-            place = self._scope.at(f"pick.{self.transcript.round + 1}")
-            self.transcript = self.transcript.with_pick(await self._chooser(self.transcript, step, place))
-            step = self._pattern.next(self.transcript)
+        if isinstance(step, Choose):
+            step = await self._picked(step)
+            if isinstance(step, Done):
+                await self._require_drafts()
         if isinstance(step, Done):
             self.reason = step.reason
             return ()
         return self._known(step)
+
+    async def _picked(self, choice: Choose) -> Speakers | Done:
+        if self._chooser is None:
+            raise UsageError("this chat pattern needs someone who picks the speakers", hint="give `hold` a chooser")
+        place = self._scope.at(f"pick.{self.transcript.round + 1}")
+        self.transcript = self.transcript.with_pick(await self._chooser(self.transcript, choice, place))
+        step = self._pattern.next(self.transcript)
+        if isinstance(step, Choose):
+            raise UsageError("the chat pattern does not take the pick it asked for")
+        return step
+
+    async def _require_drafts(self) -> None:
+        reviewers = {name for name, member in self._members.items() if member.approves}
+        await self._require(self._quorum, self.transcript.drafts(reviewers), "gave a draft")
 
     def _known(self, step: Speakers) -> tuple[str, ...]:
         unknown = [name for name in step.roles if name not in self._members]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from crewmix.chat.base import Choose, Done, Message, Pattern, Speakers, Transcript
+from crewmix.definitions.names import nearest
 from crewmix.definitions.spec import ChatSpec, Role
 from crewmix.errors import UsageError
 
@@ -83,7 +84,7 @@ def make_pattern(chat: ChatSpec, roles: Sequence[Role]) -> Pattern:
         UsageError: There is no such pattern, or nobody to speak.
     """
     if chat.pattern not in PATTERNS:
-        raise UsageError(f"there is no chat pattern {chat.pattern!r}", hint=f"there are: {', '.join(PATTERNS)}")
+        raise UsageError(f"there is no chat pattern {chat.pattern!r}", hint=nearest(chat.pattern, PATTERNS))
     if not roles:
         raise UsageError("a chat needs at least one role")
     return PATTERNS[chat.pattern](chat, roles)

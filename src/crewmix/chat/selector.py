@@ -11,7 +11,6 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from crewmix.agents.prompts import quote
@@ -110,10 +109,9 @@ class _FunctionPick:
             return None
         if isinstance(picked, str) and picked in choice.candidates:
             return picked
-        near = get_close_matches(str(picked), choice.candidates, 1)
         raise UsageError(
             f"the pick function `{self.name}` returned {picked!r}; it may return {_one_of(choice.candidates)} or None",
-            hint=f"did it mean {near[0]!r}?" if near else "a role speaks twice in a row only with `allow_repeat: true`",
+            hint="a role speaks twice in a row only with `allow_repeat: true`",
         )
 
 
@@ -135,12 +133,12 @@ class _ModelPick:
         except ModelError as error:
             await scope.accept_failure(settled, error)
             return self._fall_back(chat, choice, scope, error.message)
-        role = None if name == _end_word(choice) else name
+        role = None if name == _end_word(chat.members) else name
         _announce(scope, role, by=self.model, reason=reason)
         return role
 
     async def _ask(self, chat: Transcript, choice: Choose, scope: Scope) -> tuple[str, str]:
-        words = [*choice.candidates, _end_word(choice)] if choice.may_end else [*choice.candidates]
+        words = [*choice.candidates, _end_word(chat.members)] if choice.may_end else [*choice.candidates]
         said = tuple((m.role, m.text) for m in chat.spoken)
         brief = Brief(
             purpose="select",
@@ -169,7 +167,7 @@ class _ModelPick:
             parts += [quote(m.role, m.text if m.contribution.ok else "(failed to answer)") for m in chat.messages]
         ask = "Who should speak next to bring this forward most?"
         if choice.may_end:
-            ask += f" Answer `{_end_word(choice)}` when nothing is missing any more."
+            ask += f" Answer `{_end_word(chat.members)}` when nothing is missing any more."
         parts.append(f'{ask}\nReply with JSON: {{"speaker": one of {_one_of(words)}, "reason": one short sentence}}')
         system = "You chair a discussion. You do not take part in it; you only decide who speaks next."
         return ChatMessage("system", system), ChatMessage("user", "\n\n".join(parts))
@@ -189,9 +187,9 @@ def _announce(scope: Scope, role: str | None, *, by: str, reason: str = "") -> N
     scope.emit(SpeakerChosen(task=scope.task, role=role or "", by=by, reason=reason))
 
 
-def _end_word(choice: Choose) -> str:
+def _end_word(members: Sequence[str]) -> str:
     word = "end"
-    while word in choice.candidates:
+    while word in members:
         word += "_"
     return word
 

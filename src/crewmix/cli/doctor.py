@@ -105,7 +105,7 @@ def _model(project: Project) -> Iterator[Finding]:
 
     profile = wait_for(resolve({"default": "auto"}, folder=project.root))["default"]
     real = profile.model != OFFLINE
-    hint = "" if real else "; no language model: set OPENAI_API_KEY or start Ollama for real ones"
+    hint = "" if real else "; set OPENAI_API_KEY or start Ollama for a real one"
     yield Finding("model", True if real else None, one_line(f"{profile.model} serves: {profile.why}{hint}", 400))
 
 

@@ -99,13 +99,15 @@ def _approval_asked(event: e.ApprovalAsked) -> list[str]:
 
 
 def _budget_warning(event: e.BudgetWarning) -> list[str]:
-    used = f"{event.used:g} of {event.allowed:g} {event.limit}"
-    return [f"budget: {event.owner} has used {used} ({event.share:.0%})"]
+    return [
+        f"budget: {event.owner} is past {event.share:.0%} of its {event.limit}: {event.used:g} of {event.allowed:g}"
+    ]
 
 
 _TELL: dict[type[e.Event], Callable[[Any], list[str]]] = {
     e.RunStarted: _run_started,
     e.PlanMade: _plan_made,
+    e.TaskStarted: lambda event: [f"{event.task}: begins"],
     e.TurnStarted: _turn_started,
     e.ModelRetried: _model_retried,
     e.SpeakerChosen: _speaker_chosen,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -52,7 +53,7 @@ class LiveView:
             self._console.print(Text(line, style=style))
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> Generator[None]:
         """Stop redrawing while a person is asked."""
         self._live.stop()
         try:
@@ -71,30 +72,33 @@ class LiveView:
     def draw(self) -> RenderableType:
         """The state of the run, in no more lines than the terminal has."""
         with self._lock:
-            speakers = list(self._board.speakers.values())
-            lines = [*_plan(list(self._board.tasks.values())), *_talk(speakers, self._console.width - 4)]
+            tasks, speakers = list(self._board.tasks.values()), list(self._board.speakers.values())
+            talk = _talk(speakers, self._console.width - 4)
             last = _totals(self._board, time.monotonic() - self._started)
         room = max(self._console.height - 3, 1)
-        return Group(*lines[:room], last)
+        talk = talk[: max(room - len(tasks), room // 2)]
+        return Group(*_plan(tasks, room - len(talk)), *talk, last)
 
 
-def _plan(tasks: list[TaskState]) -> list[Text]:
-    lines: list[Text] = []
-    waiting = [task for task in tasks if task.status == "waiting"]
-    for task in tasks:
-        if task.status == "waiting":
-            continue
-        mark, style = _MARKS.get(task.status, ("·", ""))
-        lines.append(
-            Text(f" {mark} {task.id}  {one_line(task.description)}", style=style, no_wrap=True, overflow="ellipsis")
-        )
-    lines += [
-        Text(f" · {task.id}  {'after ' + ', '.join(task.needs) if task.needs else 'waiting'}", style="dim")
-        for task in waiting[:5]
-    ]
-    if len(waiting) > 5:
-        lines.append(Text(f" · {len(waiting) - 5} more", style="dim"))
-    return lines
+def _plan(tasks: list[TaskState], room: int) -> list[Text]:
+    """The tasks in at most `room` lines: those under way before those that are over and those that wait."""
+    lines = [_task_line(task) for task in tasks]
+    if len(lines) <= room:
+        return lines
+    lines = [_task_line(task) for task in tasks if task.status == "working"]
+    rest = Counter(task.status for task in tasks if task.status != "working")
+    hidden = len(lines) - (room - 1)
+    if hidden > 0:
+        rest["working"] = hidden
+    summary = ", ".join(f"{number} {status}" for status, number in rest.items())
+    return [*lines[: max(room - 1, 0)], Text(f" · {summary}", style="dim")]
+
+
+def _task_line(task: TaskState) -> Text:
+    if task.status == "waiting":
+        return Text(f" · {task.id}  {'after ' + ', '.join(task.needs) if task.needs else 'waiting'}", style="dim")
+    mark, style = _MARKS.get(task.status, ("·", ""))
+    return Text(f" {mark} {task.id}  {one_line(task.description)}", style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _talk(speakers: list[Speaker], width: int) -> list[Text]:

@@ -40,8 +40,12 @@ def configure(verbose: bool) -> None:
     redactor = Redactor()
     level = "DEBUG" if os.environ.get("CREWMIX_DEBUG") else "INFO"
     logger.remove()
+
+    def write(message: str) -> None:
+        sys.stderr.write(redactor.text(message))
+
     logger.add(
-        lambda message: sys.stderr.write(redactor.text(message)) and None,
+        write,
         level=level,
         format="{time:HH:mm:ss.SSS} {level: <7} {name}: {message}",
         diagnose=False,

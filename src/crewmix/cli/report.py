@@ -27,7 +27,7 @@ def totals(result: RunResult) -> list[str]:
         f" | {duration(result.seconds)}"
     ]
     if result.budget:
-        used = (f"{used:,.4g} of {allowed:,g} {limit}" for limit, (used, allowed) in result.budget.items())
+        used = (f"{_number(used)} of {_number(allowed)} {limit}" for limit, (used, allowed) in result.budget.items())
         lines.append(f"Budget: {', '.join(used)}")
     return lines
 
@@ -50,3 +50,7 @@ def drafts(result: RunResult) -> list[str]:
             )
         lines += [f"  answer of {task.id}:", *indent(task.output or task.error or "(none)")]
     return lines
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) or value >= 1000 else f"{value:.3g}"

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from crewmix.cli.output import warn
 from crewmix.cli.person import Person, is_there
 from crewmix.cli.views import View, choose_view
-from crewmix.errors import RunCancelledError
+from crewmix.errors import CrewmixError, RunCancelledError
 from crewmix.journal.events import Event, RunStarted
+from crewmix.journal.redact import Redactor
 from crewmix.result import RunResult
 
 if TYPE_CHECKING:
@@ -43,18 +44,20 @@ def watch(start: Start, *, as_json: bool, quiet: bool, yes: bool) -> int:
         CrewmixError: The run could not go on.
         BrokenPipeError: Nobody reads our output any more; the run was stopped.
     """
-    return _Watch(choose_view(as_json=as_json, quiet=quiet), yes).run(start)
+    someone = is_there()  # before the live view takes stderr
+    view = choose_view(as_json=as_json, quiet=quiet)
+    return _Watch(view, Person(view) if someone else None, yes).run(start)
 
 
 class _Watch:
-    def __init__(self, view: View, yes: bool) -> None:
+    def __init__(self, view: View, person: Person | None, yes: bool) -> None:
         self._view = view
         self._run_id = ""
         self._interrupts = 0
         self._failure: Exception | None = None
         """What went wrong while showing an event."""
-        self._person = Person(view) if is_there() else None
-        self._approve: Approver | None = _always if yes else self._person.approve if self._person else None
+        self._person = person
+        self._approve: Approver | None = _always if yes else person.approve if person else None
 
     def run(self, start: Start) -> int:
         try:
@@ -67,11 +70,16 @@ class _Watch:
                 raise self._failure from None
             self._close()
             return self._interrupted()
+        except CrewmixError as error:
+            self._close()
+            if self._run_id and self._run_id not in str(error):
+                warn(f"Run {self._run_id}: `crewmix show {self._run_id} --events` tells what happened.")
+            raise
         finally:
             self._close()
         if self._failure is not None:
             raise self._failure
-        self._view.finish(result)
+        self._view.finish(RunResult.from_dict(Redactor().data(result.as_dict())))
         return OUT_OF_BUDGET if result.stopped_by == "budget" else OK
 
     def _close(self) -> None:
@@ -93,7 +101,7 @@ class _Watch:
                 signal.pthread_kill(main, signal.SIGINT)
 
     @contextmanager
-    def _ctrl_c(self) -> Iterator[None]:
+    def _ctrl_c(self) -> Generator[None]:
         """The first Ctrl-C stops the run, the second one the process."""
         before = signal.signal(signal.SIGINT, self._on_interrupt)
         try:

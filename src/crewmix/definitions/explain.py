@@ -10,8 +10,8 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from crewmix.definitions.names import nearest
+from crewmix.definitions.nodes import Node
 from crewmix.definitions.spec import Spec, slug
-from crewmix.definitions.yaml_tree import Node
 from crewmix.errors import Problem
 
 S = TypeVar("S", bound=Spec)
@@ -33,13 +33,13 @@ def validate(kind: type[S], node: Node) -> tuple[S | None, Node, list[Problem]]:
         further mistakes can be looked for; it is None when too little is right.
     """
     problems: list[Problem] = []
-    for _ in range(4):
+    for attempt in range(4):
         try:
             return kind.model_validate_json(json.dumps(node.plain()), strict=True), node, problems
         except ValidationError as error:
             mistakes = _mistakes(error, node)
-        found = [mistake.problem(kind) for mistake in mistakes if mistake.node.size]
-        problems += [problem for problem in found if problem not in problems]
+        told = [m for m in mistakes if not attempt or m.kind == "value_error"]
+        problems += [mistake.problem(kind) for mistake in told if mistake.node.size]
         repaired = _without(node, mistakes)
         if repaired is None:
             break
@@ -156,7 +156,12 @@ def _mistakes(error: ValidationError, root: Node) -> list[_Mistake]:
         meant = not mistake.in_union or _meant(mistake)
         if meant and not any(mistake.in_union and other.path == mistake.path for other in kept):
             kept.append(mistake)
-    return kept
+    return [mistake for mistake in kept if not (mistake.kind == "too_short" and _below(mistake.path, kept))]
+
+
+def _below(path: tuple[str | int, ...], mistakes: list[_Mistake]) -> bool:
+    """Whether an entry of the list at `path` is wrong itself; pydantic then calls the list too short as well."""
+    return any(len(other.path) > len(path) and other.path[: len(path)] == path for other in mistakes)
 
 
 def _meant(mistake: _Mistake) -> bool:

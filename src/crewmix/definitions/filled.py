@@ -31,7 +31,8 @@ def filled(crew: CrewDefinition, goal: str, inputs: Mapping[str, str]) -> CrewDe
 
     def role(old: Role) -> Role:
         texts = {name: fill(getattr(old, name), values) for name in ("role", "goal", "backstory")}
-        return old.model_copy(update=texts)
+        rules = tuple(fill(rule, values) for rule in old.guardrails)
+        return old.model_copy(update={**texts, "guardrails": rules})
 
     def task(old: Task) -> Task:
         return old.model_copy(

@@ -9,12 +9,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from crewmix.definitions.explain import validate
+from crewmix.definitions.nodes import Node, SourceFile
 from crewmix.definitions.placeholders import placeholders
 from crewmix.definitions.project import YAML_SUFFIXES, Project
 from crewmix.definitions.spec import Role, Spec, Task, slug
 from crewmix.definitions.tool_names import entry_point_tools, sanitize_tool_name
 from crewmix.definitions.write import header, write_project, yaml_text
-from crewmix.definitions.yaml_tree import Node, SourceFile, read_yaml
+from crewmix.definitions.yaml_tree import read_yaml
 from crewmix.errors import DefinitionError, NotFoundError, Problem
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_\-]*)\}")

@@ -7,16 +7,19 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from crewmix.definitions.check import Member, Parts, Work, check_crew, check_task, model_uses
+from crewmix.definitions.check import check_crew
+from crewmix.definitions.check_models import model_uses
+from crewmix.definitions.check_settings import check_task
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.explain import validate
 from crewmix.definitions.names import nearest
+from crewmix.definitions.nodes import Node, SourceFile, from_data
+from crewmix.definitions.parts import Member, Parts, Work
 from crewmix.definitions.placeholders import expand_env, variables
 from crewmix.definitions.project import YAML_SUFFIXES, Project, files_of, library_root
 from crewmix.definitions.reader import Reader
 from crewmix.definitions.spec import CrewSpec, ModelSpec, Role, Spec, Task
 from crewmix.definitions.tool_names import ToolSource, entry_point_tools, find_tools, sanitize_tool_name
-from crewmix.definitions.yaml_tree import Node, SourceFile, from_data
 from crewmix.errors import DefinitionError, NotFoundError, Problem, UsageError
 
 Models = Mapping[str, str | ModelSpec]

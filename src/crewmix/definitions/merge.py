@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from crewmix.definitions.yaml_tree import Node
+from crewmix.definitions.nodes import Node
 
 MERGED_BY_KEY = ("models", "inputs", "budget", "chat", "synthesis")
 """Mappings whose entries are replaced one by one; every other field is replaced as a whole."""

@@ -34,4 +34,4 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     if not known:
         return None
     more = f" and {len(known) - 12} more" if len(known) > 12 else ""
-    return f"there is {', '.join(f'`{choice}`' for choice in known[:12])}{more}"
+    return f"choose from {', '.join(f'`{choice}`' for choice in known[:12])}{more}"

@@ -10,9 +10,10 @@ from typing import Literal
 
 from crewmix.definitions.merge import merge
 from crewmix.definitions.names import nearest
+from crewmix.definitions.nodes import Node
 from crewmix.definitions.project import Project
 from crewmix.definitions.spec import slug
-from crewmix.definitions.yaml_tree import Node, read_yaml
+from crewmix.definitions.yaml_tree import read_yaml
 from crewmix.errors import Problem
 
 YamlKind = Literal["crews", "roles", "tasks"]
@@ -58,6 +59,9 @@ class Reader:
             kind: What the tree describes; tasks have no `extends`.
             node: The tree.
             chain: The files that led here, the tree's own last; empty for a tree without a file.
+
+        Returns:
+            The whole tree; of size 0 when what it extends is not to be had, so that nothing is said to be missing.
         """
         target = node.fields.get("extends")
         if target is None or kind == "tasks":
@@ -65,8 +69,10 @@ class Reader:
         path = self._parent(kind, target, chain)
         parent = path and self._own(path)
         if path is None or parent is None:
-            return merge(replace(node, value={}), node)
-        return merge(self.extended(kind, parent, (*chain, path)), node)
+            return replace(merge(replace(node, value={}), node), size=0)
+        whole = self.extended(kind, parent, (*chain, path))
+        merged = merge(whole, node)
+        return merged if whole.size else replace(merged, size=0)
 
     def with_inline_roles(self, crew: Node, path: Path | None) -> Node:
         """A crew's tree whose written-out roles are laid over what they extend."""

@@ -25,7 +25,7 @@ _PLAIN: tuple[tuple[str, str, str | None], ...] = (
     (r"expected ',' or ']'", "a `[` list is not closed, or a `,` is missing", None),
     (r"expected ',' or '}'", "a `{` mapping is not closed, or a `,` is missing", None),
     (
-        r"expected <block end>",
+        r"expected (<block end>|'<document start>')",
         "this does not belong here: the indentation is wrong, or text before it needs quotes",
         "entries of one list or mapping start in the same column",
     ),

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from crewmix.definitions.nodes import LINE_BREAK, UNPRINTABLE, Node, Scalar, SourceFile
 from crewmix.definitions.project import shown
 from crewmix.definitions.yaml_faults import syntax_problem
 from crewmix.errors import Problem
@@ -22,10 +22,6 @@ MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
 MAX_DEPTH = 40
 
-Scalar = str | int | float | bool | None
-
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CONSTANTS: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -33,111 +29,6 @@ _CONSTANTS: dict[str, Scalar] = {
 }
 _INT = re.compile(r"[-+]?[0-9](_?[0-9]){0,30}", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """A file's text and the name it is shown by."""
-
-    name: str
-    text: str = ""
-
-    @cached_property
-    def lines(self) -> list[str]:
-        """The text's lines without line ends."""
-        return _LINE_BREAK.split(self.text)
-
-    def problem(self, code: str, message: str, line: int = 0, column: int = 0, hint: str | None = None) -> Problem:
-        """A mistake at a place in this file; lines and columns count from 1, 0 = the whole file."""
-        line_text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
-        line_text = re.sub(r"(?<=api_key: )(?!\s*[\"']?\$\{)[^,}\s]+", lambda key: "*" * len(key.group()), line_text)
-        line_text = _UNPRINTABLE.sub("?", line_text)
-        if len(line_text) > 160:
-            line_text = f"{line_text[:159]}…" if column < 160 else ""
-        return Problem(code, message, self.name, line, column, line_text, hint)
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """A value of a YAML file, or of plain data (then line and column are 0)."""
-
-    value: Scalar | list[Node] | dict[str, Node]
-    source: SourceFile
-    line: int = 0
-    column: int = 0
-    key: tuple[int, int] | None = None
-    """Line and column of the key this is the value of."""
-    size: int = 1
-    """How many nodes this one holds, itself and what aliases repeat included."""
-
-    @property
-    def fields(self) -> dict[str, Node]:
-        """The mapping's values by key; empty when this is no mapping."""
-        return self.value if isinstance(self.value, dict) else {}
-
-    @property
-    def items(self) -> list[Node]:
-        """The list's entries; empty when this is no list."""
-        return self.value if isinstance(self.value, list) else []
-
-    @property
-    def text(self) -> str | None:
-        """The value when it is text."""
-        return self.value if isinstance(self.value, str) else None
-
-    def at(self, *path: str | int) -> Node:
-        """The node at the end of `path`, or the last one on the way that exists."""
-        node = self
-        for step in path:
-            below: Node | None = None
-            if isinstance(step, str):
-                below = node.fields.get(step)
-            elif 0 <= step < len(node.items):
-                below = node.items[step]
-            if below is None:
-                return node
-            node = below
-        return node
-
-    def problem(self, code: str, message: str, *, hint: str | None = None, on_key: bool | None = None) -> Problem:
-        """A mistake here.
-
-        Args:
-            code: The mistake's stable name.
-            message: What is wrong.
-            hint: What would be right.
-            on_key: Whether to point at the key instead of the value; None = at the key of a list or mapping.
-        """
-        if on_key is None:
-            on_key = isinstance(self.value, list | dict)
-        line, column = self.key if on_key and self.key else (self.line, self.column)
-        return self.source.problem(code, message, line, column, hint)
-
-    def find(self, needle: str) -> tuple[int, int]:
-        """Line and column where `needle` first stands in this text, which may span lines; else the text's start."""
-        for number in range(self.line, len(self.source.lines) + 1) if self.line else ():
-            start = self.column - 1 if number == self.line else 0
-            column = self.source.lines[number - 1].find(needle, start)
-            if column >= 0:
-                return number, column + 1
-        return self.line, self.column
-
-    def plain(self) -> Any:
-        """The value as plain data."""
-        if isinstance(self.value, dict):
-            return {key: node.plain() for key, node in self.value.items()}
-        if isinstance(self.value, list):
-            return [node.plain() for node in self.value]
-        return self.value
-
-
-def from_data(data: Any, source: SourceFile) -> Node:
-    """A tree without places, from plain data."""
-    if isinstance(data, dict):
-        return Node({str(key): from_data(value, source) for key, value in data.items()}, source)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    if isinstance(data, list | tuple):
-        return Node([from_data(value, source) for value in data], source)  # pyright: ignore[reportUnknownVariableType]
-    return Node(data, source)
 
 
 def read_yaml(path: Path) -> tuple[Node | None, list[Problem]]:
@@ -171,7 +62,7 @@ def read_yaml(path: Path) -> tuple[Node | None, list[Problem]]:
 
 def parse_yaml(source: SourceFile) -> tuple[Node | None, list[Problem]]:
     """Parse YAML text whose top level is a mapping; returns the same as `read_yaml`."""
-    bad = _UNPRINTABLE.search(source.text)
+    bad = UNPRINTABLE.search(source.text)
     if bad:
         line, column = _place(source.text, bad.start())
         return None, [source.problem("bad_character", f"{_named(bad.group())} may not stand in YAML", line, column)]
@@ -319,7 +210,7 @@ def _resolve(text: str) -> Scalar:
 
 
 def _place(text: str, index: int) -> tuple[int, int]:
-    before = _LINE_BREAK.split(text[:index])
+    before = LINE_BREAK.split(text[:index])
     return len(before), len(before[-1]) + 1
 
 

@@ -30,8 +30,9 @@ Json = Any
 
 
 def canonical(value: Json) -> str:
-    """JSON text that is the same for equal data."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    """JSON text that is the same for equal data. Lone surrogates, which no file takes, become `?`."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _digest(text: str) -> str:

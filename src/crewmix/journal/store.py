@@ -124,6 +124,9 @@ class SqliteStore:
                         outcomes.append((future, job(), None))
                     except FencedError as error:
                         outcomes.append((future, None, error))
+                    except UnicodeError as error:
+                        failure = StorageError(f"the journal cannot hold a text that is no valid Unicode: {error}")
+                        outcomes.append((future, None, failure))
                 self._db.execute("commit")
             except sqlite3.Error as error:
                 if self._db.in_transaction:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
 
 from crewmix.errors import (
     BadReplyError,
@@ -29,7 +31,6 @@ from crewmix.models.profile import Profile
 from crewmix.models.retry import pause
 from crewmix.models.types import Model, ModelReply, ModelRequest, OnDelta, Usage
 
-NOTHING = Amount(calls=0)
 UNBILLED = Amount(calls=1)
 """A request that never arrived, or that the provider refused: it counts as a call but costs nothing."""
 
@@ -38,7 +39,7 @@ class PaidCall:
     """A model call that is charged to the scope's budgets, whatever becomes of it.
 
     Its worst case (the longest the prompt can be in tokens, the whole output cap, the price of both) is held in every ledger
-    before the first request and again before each retry. What is booked afterwards: the provider's own count for an answer;
+    before the first request and again before each retry. What is booked after each: the provider's own count for an answer;
     a bare call for a refusal; the worst case for an answer that was cut off, timed out or cancelled, since the provider
     may have billed it.
 
@@ -53,8 +54,6 @@ class PaidCall:
         self._scope, self._profile, self._request, self._driver = scope, profile, request, driver
         self._most_input = tokens.most_input(request)
         self._cap = request.max_output_tokens or profile.output_cap
-        self._in_flight = False
-        self._came_to = NOTHING
 
     async def perform(self, on_delta: OnDelta | None) -> ModelReply:
         """Make the call.
@@ -64,55 +63,49 @@ class PaidCall:
             ModelError: No attempt brought a usable answer.
             RunCancelledError: The run was cancelled while this call waited.
         """
-        await asyncio.to_thread(prices.load, self._profile) if prices.must_load(self._profile) else None
+        if prices.must_load(self._profile):
+            await asyncio.to_thread(prices.load, self._profile)
         worst = Usage(self._most_input, self._cap)
         self._worst = Amount(1, worst.total_tokens, prices.cost(self._profile, worst))
-        reservation = Reservation(self._scope.ledgers, self._worst)
-        try:
-            async with time_left(self._scope.ledgers):
-                return await self._attempts(reservation, on_delta)
-        finally:
-            reservation.settle(self._worst if self._in_flight else self._came_to)
+        async with time_left(self._scope.ledgers):
+            return await self._attempts(on_delta)
 
-    async def _attempts(self, reservation: Reservation, on_delta: OnDelta | None) -> ModelReply:
-        started, attempt = time.monotonic(), 1
-        while True:
-            try:
-                reply = await self._attempt(on_delta)
-                return replace(reply, attempts=attempt, seconds=time.monotonic() - started)
-            except ModelError as error:
-                wait = pause(error, attempt)
-                deadline = self._profile.timeout * self._profile.attempts
-                if wait is None or attempt == self._profile.attempts or time.monotonic() - started + wait > deadline:
-                    raise
-                reservation.lose(self._came_to, self._worst)
-                self._came_to = NOTHING
-                self._announce_retry(attempt, error, wait)
+    async def _attempts(self, on_delta: OnDelta | None) -> ModelReply:
+        started = time.monotonic()
+        for attempt in itertools.count(1):
+            async with held(self._scope.ledgers, self._worst) as booking:
+                try:
+                    reply = await self._attempt(booking, on_delta)
+                    return replace(reply, attempts=attempt, seconds=time.monotonic() - started)
+                except ModelError as error:
+                    failure = error
+            wait = pause(failure, attempt)
+            deadline = started + self._profile.timeout * self._profile.attempts
+            if wait is None or attempt == self._profile.attempts or time.monotonic() + wait > deadline:
+                raise failure
+            self._announce_retry(attempt, failure, wait)
             await asyncio.sleep(wait)
-            attempt += 1
+        raise AssertionError("unreachable")
 
     def _announce_retry(self, attempt: int, error: ModelError, wait: float) -> None:
         scope, model = self._scope, self._profile.model
         scope.emit(ModelRetried(role=scope.role, model=model, attempt=attempt, error=error.message, wait=wait))
 
-    async def _attempt(self, on_delta: OnDelta | None) -> ModelReply:
+    async def _attempt(self, booking: Booking, on_delta: OnDelta | None) -> ModelReply:
         likely = tokens.usual_input(self._request) + self._cap
         async with limiter(self._profile).slot(likely) as place:
             if self._scope.run.cancelled:
                 raise RunCancelledError("the run was cancelled")
-            self._in_flight = True
+            booking.amount = self._worst
             try:
-                reply = await self._ask(on_delta)
+                reply = self._counted(await self._ask(on_delta))
             except ModelError as error:
-                unbilled = not error.request_sent or (error.status or 0) >= 400
-                self._came_to = UNBILLED if unbilled else self._worst
-                self._in_flight = False
+                if not error.request_sent or (error.status or 0) >= 400:
+                    booking.amount = UNBILLED
                 raise
-            reply = self._counted(reply)
-            self._came_to = self._amount(reply)
-            self._in_flight = False
+            booking.amount = self._amount(reply)
             place.tokens = reply.usage.total_tokens
-        self._warn(reply)
+        self._warn(reply, booking.amount)
         check(self._profile, self._request, reply)
         return reply
 
@@ -144,11 +137,11 @@ class PaidCall:
             return Amount(1, usage.total_tokens, prices.cost(self._profile, usage))
         return Amount(1, usage.total_tokens, reply.cost)
 
-    def _warn(self, reply: ModelReply) -> None:
+    def _warn(self, reply: ModelReply, booked: Amount) -> None:
         scope, model = self._scope, self._profile.model
         who = scope.role or "a call"
-        if self._came_to.tokens > self._worst.tokens and scope.ledgers:
-            text = f"{model} used {self._came_to.tokens} tokens for {who}, more than the {self._worst.tokens} reserved"
+        if booked.tokens > self._worst.tokens and scope.ledgers:
+            text = f"{model} used {booked.tokens} tokens for {who}, more than the {self._worst.tokens} reserved"
             scope.emit(Warned(code="over_reserved", message=text))
         if reply.finish_reason == "length" and reply.text:
             text = f"the answer of {model} for {who} was cut off at {self._cap} tokens; raise `max_output_tokens`"
@@ -182,6 +175,55 @@ def check(profile: Profile, request: ModelRequest, reply: ModelReply) -> None:
         if not usable:
             what = f"the arguments for the tool {call.name!r} are not a JSON object"
             raise fault(OutputLimitError, limit) if cut else fault(BadReplyError, what)
+
+
+@dataclass(slots=True)
+class Booking:
+    """What a held reservation will be settled with; nothing until a request goes out."""
+
+    amount: Amount = field(default_factory=Amount)
+
+
+_waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, set[asyncio.Future[None]]] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def held(ledgers: Sequence[Ledger], worst: Amount) -> AsyncGenerator[Booking]:
+    """Hold `worst` in every ledger, and afterwards book what the `Booking` says instead.
+
+    Where it does not fit only because calls in flight hold their worst cases too, it waits until some of that comes free.
+
+    Raises:
+        BudgetExceededError: It does not fit.
+    """
+    loop = asyncio.get_running_loop()
+    while (reservation := _reserve(ledgers, worst)) is None:
+        settled = loop.create_future()
+        _waiting.setdefault(loop, set()).add(settled)
+        await settled
+    booking = Booking()
+    try:
+        yield booking
+    finally:
+        reservation.settle(booking.amount)
+        for future in _waiting.pop(loop, ()):
+            if not future.done():
+                future.set_result(None)
+
+
+def _reserve(ledgers: Sequence[Ledger], worst: Amount) -> Reservation | None:
+    """The reservation, or None when waiting for calls in flight can help."""
+    try:
+        return Reservation(ledgers, worst)
+    except BudgetExceededError as error:
+        full = next(ledger for ledger in ledgers if ledger.owner == error.owner)
+        have, want, allowed = {
+            "tokens": (full.tokens, worst.tokens, full.limits.tokens),
+            "usd": (full.usd, worst.usd, full.limits.usd),
+        }.get(error.limit, (0, None, None))
+        if want is None or allowed is None or have + want > allowed:
+            raise
+        return None
 
 
 @asynccontextmanager

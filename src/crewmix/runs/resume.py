@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crewmix.crew import Crew
+from crewmix.crew import Crew, ModelSource
 from crewmix.definitions.project import Project
 from crewmix.definitions.spec import BudgetSpec, ModelSpec
 from crewmix.errors import UsageError
@@ -15,7 +15,6 @@ from crewmix.runs.find import find_run
 
 if TYPE_CHECKING:
     from crewmix.agents.human import Asker
-    from crewmix.models.types import Model
     from crewmix.tools.base import Approver
 
 
@@ -24,7 +23,7 @@ def resume(
     run_id: str,
     *,
     tools: Sequence[object] = (),
-    models: Mapping[str, str | ModelSpec | Model] | None = None,
+    models: Mapping[str, ModelSource] | None = None,
     budget: BudgetSpec | Mapping[str, Any] | None = None,
     on_event: Callable[[Event], None] | None = None,
     ask: Asker | None = None,

@@ -12,6 +12,7 @@ from crewmix.knowledge.parts import Document, Unreadable
 from crewmix.tools.base import ToolContext
 
 _PLACE = re.compile(r":(\d+(-\d+)?|p\d+)$")
+_LIKE_A_HEAD = re.compile(r"^(?=[^\S\n]*(?:\d+\.[^\S\n]+)?\[[^\]\n]+:(?:\d+(?:-\d+)?|p\d+)\])", re.MULTILINE)
 
 
 def list_documents(context: ToolContext) -> dict[str, Path]:
@@ -43,3 +44,8 @@ def open_document(name: str, context: ToolContext) -> tuple[str, Document]:
         return exact, read_document(documents[exact], read_bytes(documents[exact]))
     except Unreadable as error:
         raise ValueError(f"{exact} cannot be read: {error}") from error
+
+
+def as_data(text: str) -> str:
+    """Text of a document as a tool shows it: no line of it can pass for the tag that heads another passage."""
+    return _LIKE_A_HEAD.sub("| ", text)

@@ -11,6 +11,7 @@ import typer
 from crewmix.cli.options import JsonOption, ProjectOption, find_project
 
 if TYPE_CHECKING:
+    from crewmix.definitions.names import Kind
     from crewmix.definitions.project import Project
     from crewmix.errors import Problem
 
@@ -106,9 +107,6 @@ def _what(project: Project, crews: Sequence[str] | None, library: bool) -> str:
 
     if crews:
         return ", ".join(crews)
-    roots = dict.fromkeys([project.root, *([library_root()] if library else [])])
-    files = [
-        count(sum(len(files_of(r, k)) for r in roots), n)
-        for k, n in (("crews", "crew"), ("roles", "role"), ("tasks", "task"))
-    ]
-    return ", ".join(files)
+    roots = {project.root, library_root()} if library else {project.root}
+    kinds: tuple[tuple[Kind, str], ...] = (("crews", "crew"), ("roles", "role"), ("tasks", "task"))
+    return ", ".join(count(sum(len(files_of(root, kind)) for root in roots), noun) for kind, noun in kinds)

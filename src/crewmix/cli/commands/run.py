@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +28,7 @@ from crewmix.cli.options import (
 if TYPE_CHECKING:
     from crewmix.crew import Crew
     from crewmix.definitions.spec import BudgetSpec
+    from crewmix.result import RunResult
 
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer, and nothing else.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Consent to every tool call that asks.")]
@@ -78,7 +79,11 @@ def run(
     limits, text = read_budget(budget), read_goal(goal)
     logs.configure(verbose)
     loaded = _load(crew, project, model, inputs, knowledge, limits)
-    return watch(lambda **seat: loaded.run(text, **seat), as_json=as_json, quiet=quiet, yes=yes)
+
+    def start(**seat: Any) -> RunResult:
+        return loaded.run(text, **seat)
+
+    return watch(start, as_json=as_json, quiet=quiet, yes=yes)
 
 
 def resume(
@@ -98,9 +103,11 @@ def resume(
 
     limits, models, home = read_budget(budget), read_models(model), find_project(project)
     logs.configure(verbose)
-    return watch(
-        lambda **seat: take_up(home, run, models=models, budget=limits, **seat), as_json=as_json, quiet=quiet, yes=yes
-    )
+
+    def start(**seat: Any) -> RunResult:
+        return take_up(home, run, models=models, budget=limits, **seat)
+
+    return watch(start, as_json=as_json, quiet=quiet, yes=yes)
 
 
 def _load(

@@ -84,13 +84,15 @@ def _text(row: RunRow, happened: list[dict[str, Any]], drafts: bool) -> Iterator
 def _event_lines(data: dict[str, Any]) -> list[str]:
     from crewmix.cli.facts import facts
     from crewmix.cli.text import duration, one_line
-    from crewmix.journal.events import ModelCalled, event_from_dict
+    from crewmix.journal.events import ModelCalled, RunFinished, event_from_dict
 
     try:
         event = event_from_dict(data)
     except (KeyError, TypeError):
         return [f"{data.get('seq', '?'):>5}  {one_line(str(data))}  (of another version of crewmix)"]
     lines = facts(event) or [event.type]
+    if isinstance(event, RunFinished):
+        lines = [f"run {event.status}"]
     if isinstance(event, ModelCalled):
         tokens = f"{event.input_tokens:,} tokens in, {event.output_tokens:,} out"
         lines = [f"  {event.role} called {event.model} to {event.purpose}: {tokens}, {duration(event.seconds)}"]

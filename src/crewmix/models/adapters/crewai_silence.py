@@ -3,7 +3,7 @@
 What crewAI 1.15 does by default, and what becomes of it here:
 
 - telemetry, tracing, version check: off, so no socket is opened and no signal handler is installed;
-- consoles, panels and coloured prints: off;
+- consoles, panels and coloured prints: off; its loggers only speak from CRITICAL on, since errors reach us anyway;
 - the project's `.env` is loaded into the environment: prevented, it could turn a local run into a paid one;
 - a `trained_agents_data.pkl` in the current folder is unpickled for every prompt: prevented;
 - a key and a settings folder are created in the home folder: prevented;
@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import logging
 import os
 import shutil
 import tempfile
 import threading
 import warnings
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 _lock = threading.Lock()
@@ -49,8 +50,13 @@ def load_crewai() -> None:
 
 def preload() -> None:
     """Start importing crewAI on a thread of its own, so that a run's first model call hides the time it takes."""
+
+    def load() -> None:
+        with suppress(Exception):  # who needs crewAI loads it again and gets the error
+            load_crewai()
+
     if not _loaded.is_set():
-        threading.Thread(target=load_crewai, name="crewmix-load-crewai", daemon=True).start()
+        threading.Thread(target=load, name="crewmix-load-crewai", daemon=True).start()
 
 
 def silence_thread() -> None:
@@ -82,6 +88,8 @@ def _silence() -> None:
     from crewai.events.event_listener import event_listener
     from rich.console import Console
 
+    if logging.getLogger("crewai").level == logging.NOTSET:
+        logging.getLogger("crewai").setLevel(logging.CRITICAL)
     event_listener.formatter.console = Console(quiet=True)
     event_listener.formatter.verbose = False
     defaults = event_context._default_config  # pyright: ignore[reportPrivateUsage]
@@ -117,6 +125,7 @@ def _nothing_at_home() -> Generator[None]:
 @contextmanager
 def _warnings_kept() -> Generator[None]:
     filters = list(warnings.filters)
+    warnings.simplefilter("ignore")
     with _replaced(warnings, "warn", warnings.warn):
         try:
             yield

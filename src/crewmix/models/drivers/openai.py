@@ -20,7 +20,7 @@ from crewmix.models.profile import Profile
 from crewmix.models.types import ModelReply, ModelRequest, OnDelta
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse
+    from aiohttp import ClientResponse, ClientTimeout
 
 MAX_EVENT = 10_000_000
 """Bytes of one streamed event."""
@@ -58,6 +58,7 @@ class OpenAIDriver:
                     data=body,
                     headers=self._headers,
                     proxy=self._proxy,
+                    timeout=self._timeout,
                     allow_redirects=False,
                 ) as response:
                     if response.status != 200:
@@ -118,6 +119,13 @@ class OpenAIDriver:
         if self.profile.api_key:
             headers["authorization"] = f"Bearer {self.profile.api_key}"
         return headers
+
+    @cached_property
+    def _timeout(self) -> ClientTimeout:
+        """Only for connecting, so that a request that never left is known as such; `complete` times the rest."""
+        import aiohttp
+
+        return aiohttp.ClientTimeout(total=None, sock_connect=min(10.0, self.profile.timeout * 0.8))
 
     @cached_property
     def _proxy(self) -> str | None:

@@ -31,7 +31,7 @@ class Answer:
     refusal: list[str] = field(default_factory=list[str])
     calls: list[list[str]] = field(default_factory=list[list[str]])
     """Id, name and arguments of each tool call."""
-    places: dict[Any, int] = field(default_factory=dict[Any, int])
+    places: dict[int, int] = field(default_factory=dict[int, int])
     finish: str | None = None
     usage: Usage | None = None
     model: str = ""
@@ -57,24 +57,32 @@ class Answer:
             part: Json = choice.get("message") or choice.get("delta") or {}
             text += _text(part.get("content"))
             self.refusal.append(_text(part.get("refusal")))
-            for place, call in enumerate(part.get("tool_calls") or ()):
-                self._add_call(call, place)
+            for call in part.get("tool_calls") or ():
+                self._add_call(call, whole="message" in choice)
         self.text.append(text)
         return text
 
-    def _add_call(self, call: Json, place: int) -> None:
-        number = call.get("index")
-        # Some servers number no fragments: then a new id begins a new call.
-        name = number if isinstance(number, int) else call.get("id") or len(self.calls) - 1 or place
-        if name not in self.places:
-            self.places[name] = len(self.calls)
-            self.calls.append(["", "", ""])
-        slot = self.calls[self.places[name]]
+    def _add_call(self, call: Json, *, whole: bool) -> None:
+        slot = self.calls[self._place(call, whole)]
         function: Json = call.get("function") or {}
         slot[0] = call.get("id") or slot[0]
         slot[1] = slot[1] or function.get("name") or ""
         arguments = function.get("arguments") or ""
         slot[2] += arguments if isinstance(arguments, str) else json.dumps(arguments)
+
+    def _place(self, call: Json, whole: bool) -> int:
+        """Which call a fragment belongs to. Some servers number none, some number all of them 0: then ids tell."""
+        call_id, number = call.get("id"), call.get("index")
+        place = self.places.get(number) if isinstance(number, int) else None
+        if place is None and not isinstance(number, int) and not whole:
+            same = [n for n, slot in enumerate(self.calls) if call_id in (None, slot[0])]
+            place = same[-1] if same else None
+        if place is None or (call_id and self.calls[place][0] not in ("", call_id)):
+            place = len(self.calls)
+            self.calls.append(["", "", ""])
+        if isinstance(number, int):
+            self.places[number] = place
+        return place
 
     def reply(self) -> ModelReply:
         """The whole answer; `usage.estimated` with 0 tokens when the provider did not say."""

@@ -79,7 +79,7 @@ class ScriptedUsage(Spec):
 class Rule(Spec):
     """When to answer, and what. All conditions given must hold."""
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True, str_strip_whitespace=False)
 
     role: str | None = None
     """The role that speaks."""

@@ -1,8 +1,10 @@
-"""One HTTP session per event loop, shared by every driver on it and closed with the last of them."""
+"""One HTTP session per event loop, shared by every driver on it and closed with the last of them, or with the process."""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -23,7 +25,7 @@ _open: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary
 def session_for(user: object) -> ClientSession:
     """The running loop's session, registered as used by `user` until `release`.
 
-    It has no limits or timeouts of its own: the gateway limits, the driver times.
+    It has no limits of its own (the gateway limits) and keeps no cookies.
     """
     loop = asyncio.get_running_loop()
     shared = _open.get(loop)
@@ -33,7 +35,6 @@ def session_for(user: object) -> ClientSession:
         shared = _Shared(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=30),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         )
@@ -52,3 +53,12 @@ async def release(user: object) -> None:
     if not shared.users:
         del _open[loop]
         await shared.session.close()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what runs that were broken off have left open."""
+    for loop, shared in list(_open.items()):
+        if loop.is_running():
+            with suppress(TimeoutError, RuntimeError):
+                asyncio.run_coroutine_threadsafe(shared.session.close(), loop).result(1.0)

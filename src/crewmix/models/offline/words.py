@@ -31,6 +31,7 @@ STOP_WORDS = frozenset(_ENGLISH.split()) | frozenset(_GERMAN.split())
 """Words too common to search for, English and German."""
 
 _WORD = re.compile(r"\w+(?:['’]\w+)?")
+_ACRONYM = re.compile(r"\b[A-ZÄÖÜ]{2,}\b")
 _CLITIC = re.compile(r"['’](s|t|re|ve|ll|d|m)?$")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
 _BRITISH = re.compile(
@@ -64,9 +65,13 @@ def spaced(text: str) -> str:
 
 
 def content_words(text: str) -> list[str]:
-    """The words of `text` that carry meaning, in order, each once."""
-    kept = (w for w in words(text) if w not in STOP_WORDS and (len(w) > 1 or w.isdigit() or not w.isascii()))
-    return list(dict.fromkeys(kept))
+    """The words of `text` that carry meaning, in order, each once. Acronyms count: MIT is not the German "mit"."""
+    acronyms = set[str]() if text.isupper() else {word.lower() for word in _ACRONYM.findall(text)}
+    return list(dict.fromkeys(w for w in words(text) if _telling(w) or w in acronyms))
+
+
+def _telling(word: str) -> bool:
+    return word not in STOP_WORDS and (len(word) > 1 or word.isdigit() or not word.isascii())
 
 
 def american(text: str) -> str:
@@ -89,4 +94,4 @@ def stem(word: str) -> str:
 
 def stems(text: str) -> list[str]:
     """The stems of the content words of `text`, repetitions kept."""
-    return [stem(w) for w in words(text) if w not in STOP_WORDS and (len(w) > 1 or w.isdigit() or not w.isascii())]
+    return [stem(word) for word in words(text) if _telling(word)]

@@ -1,0 +1,53 @@
+"""What the journal costs: a write, a replayed effect, a listed event."""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from crewmix.journal.events import Warned
+from crewmix.journal.run import Run, Scope
+from crewmix.journal.store import SqliteStore
+
+REQUEST = {"messages": ["x" * 7_600]}
+RESPONSE = {"text": "y" * 3_600}
+
+
+async def measure(folder: Path) -> tuple[float, float, float]:
+    """Median seconds of an effect (intent and outcome), seconds to recall 1,000, and to list 10,000 events."""
+    store = SqliteStore(folder / "crewmix.db")
+    await store.create_run("run", "crew", "goal", {})
+    run = Run("run", store)
+
+    async def perform() -> object:
+        return RESPONSE
+
+    times: list[float] = []
+    for n in range(1_000):
+        started = time.perf_counter()
+        await Scope(run, f"s{n}").effect("model", REQUEST, perform)
+        times.append(time.perf_counter() - started)
+    for n in range(10_000):
+        Scope(run, "s").emit(Warned(code="c", message=f"event {n}"))
+    await store.flush()
+    started = time.perf_counter()
+    again = Run("run", store, await store.claim("run"))
+    for n in range(1_000):
+        await Scope(again, f"s{n}").effect("model", REQUEST, perform)
+    recalled = time.perf_counter() - started
+    started = time.perf_counter()
+    assert len(store.events("run")) == 10_000 and again.recalled == 1_000
+    listed = time.perf_counter() - started
+    store.close()
+    return statistics.median(times), recalled, listed
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as name:
+        write, recalled, listed = asyncio.run(measure(Path(name)))
+    print("| what | measured | wanted |\n|---|---|---|")
+    print(f"| an effect, intent and outcome on disk (7.6 kB in, 3.6 kB out) | {write * 1000:.2f} ms | ≤ 2 ms |")
+    print(f"| a resumed run recalling 1,000 effects | {recalled:.2f} s | ≤ 2 s |")
+    print(f"| listing 10,000 events | {listed:.2f} s | ≤ 1 s |")

@@ -1,0 +1,77 @@
+"""Whether the models that a crew names exist, are complete, and hold no secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from crewmix.definitions.names import nearest
+from crewmix.definitions.nodes import Node
+from crewmix.definitions.parts import Parts
+from crewmix.definitions.placeholders import variables
+from crewmix.definitions.spec import ChatSpec, ModelSpec, SynthesisSpec
+from crewmix.errors import Problem
+
+_USERINFO = re.compile(r"://[^/@]*:[^/@]+@")
+
+
+def model_uses(parts: Parts) -> Iterator[tuple[str, Node]]:
+    """Every model that roles, chats and syntheses name, and where."""
+    for member in (*parts.roles, *parts.others):
+        yield member.role.llm, member.node.at("llm")
+    owners = [(parts.spec.chat, parts.spec.synthesis, parts.node)]
+    for work in parts.tasks:
+        owners.append((work.task.chat or ChatSpec(), work.task.synthesis or SynthesisSpec(), work.node))
+    for chat, synthesis, node in owners:
+        if chat.select.llm is not None:
+            yield chat.select.llm, node.at("chat", "select", "llm")
+        if synthesis.llm is not None:
+            yield synthesis.llm, node.at("synthesis", "llm")
+
+
+def is_model_string(text: str) -> bool:
+    """Whether this is `provider/model`, `provider:model` or `auto`, and not a name from a crew's `models`."""
+    provider, _, name = text.replace(":", "/", 1).partition("/")
+    return text == "auto" or bool(provider and name)
+
+
+def check_models(parts: Parts, environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Models that nobody defined, variables that are not set, and keys that stand in a file."""
+    for name, model in parts.models.items():
+        blamed = name not in parts.given and name in parts.node.at("models").fields
+        where = parts.node.at("models", name) if blamed else Node(None, parts.node.source)
+        yield from _one_model(name, model, where, environ)
+    for text, where in model_uses(parts):
+        if text in parts.models:
+            continue
+        if not is_model_string(text):
+            message = f"there is no model `{text}` in the crew's `models`"
+            hint = nearest(text, parts.models) or "write `provider/model`"
+            yield where.problem("unknown_model", message, hint=hint)
+        else:
+            yield from _unset(text, where, environ)
+
+
+def _one_model(name: str, model: ModelSpec, where: Node, environ: Mapping[str, str]) -> Iterator[Problem]:
+    place = where.at("model")
+    if not is_model_string(model.model):
+        message = f"model `{name}` must be `provider/model` or `auto`, not {model.model!r}"
+        yield place.problem("unknown_model", message, hint="for example `openai/gpt-5-mini` or `ollama/qwen3`")
+    secret = where.line and model.api_key and len(model.api_key) >= 12 and not variables(model.api_key)
+    if secret:
+        hint = "put it into an environment variable and write `${NAME}`"
+        yield where.at("api_key").problem("literal_secret", "a key must not stand in the file", hint=hint, on_key=True)
+    for field, text in (("model", model.model), ("base_url", model.base_url), ("api_key", model.api_key)):
+        yield from _unset(text or "", where.at(field), environ)
+        if field != "api_key" and where.line and _USERINFO.search(text or "") and not variables(text or ""):
+            hint = "put it into an environment variable and write `${NAME}`"
+            yield where.at(field).problem(
+                "literal_secret", "a password must not stand in the file", hint=hint, on_key=True
+            )
+
+
+def _unset(text: str, where: Node, environ: Mapping[str, str]) -> Iterator[Problem]:
+    for name in variables(text):
+        if not environ.get(name):
+            message = f"the environment variable `{name}` is not set"
+            yield where.problem("unset_variable", message, hint=f"set it before you start, e.g. `export {name}=…`")
