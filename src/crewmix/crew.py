@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from crewmix.planning.estimate import Estimate
     from crewmix.result import RunResult
     from crewmix.stream import RunStream
-    from crewmix.tools.base import Approver
+    from crewmix.tools.base import Approver, Tool
 
 ModelSource: TypeAlias = "str | ModelSpec | Mapping[str, Any] | Model"
 """What may stand for a model in Python: a model string, a `ModelSpec` or its fields, or an object that answers itself."""
@@ -137,6 +137,8 @@ class Crew:
         self._objects = objects
         self._options = options
         self._inputs: dict[str, str] = {}
+        self._loaded: Mapping[str, Tool] | None = None
+        self._loading = asyncio.Lock()
 
     @property
     def definition(self) -> CrewDefinition:
@@ -163,7 +165,7 @@ class Crew:
         from crewmix.planning.estimate import estimate
 
         crew = filled(self._definition, goal, {**self._inputs, **(inputs or {})})
-        profiles = wait_for(resolve(self._models(), folder=self._project.root))
+        profiles = wait_for(resolve({**self._definition.models, **self._objects}, folder=self._project.root))
         return estimate(crew, goal, profiles, cost)
 
     def run(
@@ -172,6 +174,7 @@ class Crew:
         *,
         inputs: Mapping[str, str] | None = None,
         on_event: Callable[[Event], None] | None = None,
+        deltas: bool = False,
         ask: Asker | None = None,
         approve: Approver | None = None,
     ) -> RunResult:
@@ -181,6 +184,7 @@ class Crew:
             goal: What is to be achieved.
             inputs: Values for the crew's inputs.
             on_event: Called with every event, on crewmix's own thread; it must not block.
+            deltas: Whether `on_event` also gets each `TextDelta`, so that models must stream.
             ask: How roles with `actor: human` reach a person.
             approve: Asked before a tool with side effects runs, unless a rule of the crew decides.
 
@@ -188,7 +192,7 @@ class Crew:
             RunError: The run failed; `crewmix resume` can take it up again.
             BudgetExceededError: A budget ended it before there was anything to answer with.
         """
-        return self._wait(self._work(goal, inputs, on_event, ask, approve, None))
+        return self._wait(self._work(goal, inputs, (on_event, deltas), ask, approve, None))
 
     async def arun(
         self,
@@ -196,11 +200,12 @@ class Crew:
         *,
         inputs: Mapping[str, str] | None = None,
         on_event: Callable[[Event], None] | None = None,
+        deltas: bool = False,
         ask: Asker | None = None,
         approve: Approver | None = None,
     ) -> RunResult:
         """The same as `run`, for async code. Cancelling the task cancels the run."""
-        return await self._await(self._work(goal, inputs, on_event, ask, approve, None))
+        return await self._await(self._work(goal, inputs, (on_event, deltas), ask, approve, None))
 
     def stream(
         self,
@@ -216,13 +221,14 @@ class Crew:
         """
         from crewmix.stream import RunStream
 
-        return RunStream(lambda on_event: self._await(self._work(goal, inputs, on_event, ask, approve, None)))
+        return RunStream(lambda hear: self._await(self._work(goal, inputs, (hear, True), ask, approve, None)))
 
     def resume(
         self,
         row: RunRow,
         *,
         on_event: Callable[[Event], None] | None = None,
+        deltas: bool = False,
         ask: Asker | None = None,
         approve: Approver | None = None,
     ) -> RunResult:
@@ -231,21 +237,19 @@ class Crew:
         Args:
             row: The run, from `crewmix.runs.find_run`.
             on_event: As for `run`.
+            deltas: As for `run`.
             ask: As for `run`.
             approve: As for `run`.
         """
-        return self._wait(self._work(row.goal, None, on_event, ask, approve, row))
+        return self._wait(self._work(row.goal, None, (on_event, deltas), ask, approve, row))
 
     # -- inside --------------------------------------------------------------------------------------------------------
-
-    def _models(self) -> dict[str, ModelSpec | Model]:
-        return {**self._definition.models, **self._objects}
 
     async def _work(
         self,
         goal: str,
         inputs: Mapping[str, str] | None,
-        on_event: Callable[[Event], None] | None,
+        listener: tuple[Callable[[Event], None] | None, bool],
         ask: Asker | None,
         approve: Approver | None,
         row: RunRow | None,
@@ -253,20 +257,28 @@ class Crew:
         from crewmix.session import Launch, work_run
 
         given = {**self._inputs, **(inputs or {})}
-        options = None if self._options is None else {**self._options, "inputs": given}
         launch = Launch(
             crew=self._definition,
             project=self._project,
-            models=self._models(),
-            extra_tools=self._tools,
+            models={**self._definition.models, **self._objects},
+            tools=await self._loaded_tools(),
             inputs=given,
-            options=options,
-            on_event=on_event,
+            options=None if self._options is None else {**self._options, "inputs": given},
+            on_event=listener[0],
+            deltas=listener[1],
             ask=ask,
             approve=approve,
             row=row,
         )
         return await work_run(launch, goal)
+
+    async def _loaded_tools(self) -> Mapping[str, Tool]:
+        """The tools that roles name, loaded once; in a thread, since a tool's file may import anything."""
+        async with self._loading:
+            if self._loaded is None:
+                names = {name for role in self._definition.roles for name in role.tools}
+                self._loaded = await asyncio.to_thread(_load_tools, names, self._project, self._tools) if names else {}
+        return self._loaded
 
     def _wait(self, work: Awaitable[RunResult]) -> RunResult:
         ended = threading.Event()
@@ -324,6 +336,12 @@ def _split(
                 hint="give a model string, a ModelSpec or an object with an async `complete(request, on_delta)`",
             )
     return strings, objects
+
+
+def _load_tools(names: Iterable[str], project: Project, extra: Sequence[object]) -> Mapping[str, Tool]:
+    from crewmix.tools.registry import load_tools
+
+    return load_tools(names, project, extra)
 
 
 def _names(tools: Iterable[object]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -32,8 +32,7 @@ from crewmix.models.types import Model, ModelReply
 from crewmix.orchestrate import Workplace, orchestrate
 from crewmix.result import RunResult
 from crewmix.tally import Tally, make_result
-from crewmix.tools.base import Approver, ToolContext
-from crewmix.tools.registry import load_tools
+from crewmix.tools.base import Approver, Tool, ToolContext
 
 if TYPE_CHECKING:
     from crewmix.agents.human import Asker
@@ -44,13 +43,13 @@ if TYPE_CHECKING:
 class Launch:
     """What a run is started with, besides its goal.
 
-    `models` are the crew's with Python objects put in; `extra_tools` were given in Python. `row` is the run to resume.
+    `models` are the crew's with Python objects put in, `tools` those its roles name. `row` is the run to resume.
     """
 
     crew: CrewDefinition
     project: Project
     models: Mapping[str, ModelSpec | Model]
-    extra_tools: Sequence[object] = ()
+    tools: Mapping[str, Tool]
     inputs: Mapping[str, str] | None = None
     options: Mapping[str, Any] | None = None
     """How `Crew.load` was called, so that `crewmix resume` can call it again."""
@@ -83,8 +82,6 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
     crew = filled(launch.crew, goal, launch.inputs or {})
     profiles = await resolve(launch.models, folder=launch.project.root)
     gateway = Gateway(profiles, cache_path=launch.project.state / "cache.db")
-    names = {name for role in (*crew.roles, crew.planner, crew.synthesizer) for name in role.tools}
-    tools = load_tools(names, launch.project, launch.extra_tools)
     run_id = launch.row.run_id if launch.row else launch.run_id or new_run_id()
     with ExitStack() as closing:
         store, store_problem = _open_store(launch, run_id, closing)
@@ -110,10 +107,12 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
         if store_problem:
             root.emit(Warned(code="not_kept", message=store_problem))
         try:
-            work = await _workplace(launch, crew, gateway, tools, root)
+            work = await _workplace(launch, crew, gateway, root)
             outcome = await orchestrate(root, work, goal)
         except BaseException as error:
             raise await _ended(root, tally, time.monotonic() - started, error) from None
+        finally:
+            await gateway.close()
         result = make_result(root, crew.name, goal, outcome, tally, models, time.monotonic() - started)
         _write_outputs(launch.project, crew, root, result)
         result = replace(result, warnings=tuple(tally.warnings))
@@ -149,9 +148,7 @@ def _open_store(launch: Launch, run_id: str, closing: ExitStack) -> tuple[Sqlite
 # -- what a run works with -----------------------------------------------------------------------------------------------
 
 
-async def _workplace(
-    launch: Launch, crew: CrewDefinition, gateway: Gateway, tools: Mapping[str, Any], root: Scope
-) -> Workplace:
+async def _workplace(launch: Launch, crew: CrewDefinition, gateway: Gateway, root: Scope) -> Workplace:
     index = await _index(launch.project, crew, root)
 
     def context(scope: Scope) -> ToolContext:
@@ -168,7 +165,7 @@ async def _workplace(
     return Workplace(
         crew=crew,
         gateway=gateway,
-        actors=make_actors(crew.roles, gateway, tools, context, launch.ask),
+        actors=make_actors(crew.roles, gateway, launch.tools, context, launch.ask),
         task_ledger=lambda scope, task: (
             _ledger(f"task {task.id}", task.budget, root.run, scope.path) if task.budget else None
         ),

@@ -9,13 +9,15 @@ import pytest
 
 from support.command import crewmix
 from support.provider import Provider
+from support.scripted_project import write_project
 
 GOAL = "Is Lyon large enough?"
 
 
-@pytest.fixture
-def ran(project: Path) -> Path:
-    """A project with a finished run and a failed one."""
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a finished run and a failed one; tests only look at it."""
+    project = write_project(tmp_path_factory.mktemp("ran"))
     crewmix("run", "talk", GOAL, "-q", cwd=project)
     crewmix("run", "broken", GOAL, "-q", cwd=project, check=1)
     return project
@@ -27,7 +29,9 @@ def test_runs_lists_the_newest_first(ran: Path) -> None:
     assert lines[1].endswith("talk: Is Lyon large enough?")
     assert len(crewmix("runs", "-n", "1", cwd=ran).stdout.splitlines()) == 1
     rows = json.loads(crewmix("runs", "--json", cwd=ran).stdout)
-    assert [(row["status"], row["calls"], row["cost"]) for row in rows] == [("failed", None, None), ("done", 6, "0")]
+    assert [(row["status"], row["calls"]) for row in rows] == [("failed", None), ("done", 6)]
+    assert rows[0]["cost"] is None
+    assert float(rows[1]["cost"]) == 0
 
 
 def test_runs_of_a_new_project(tmp_path: Path) -> None:

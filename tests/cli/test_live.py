@@ -36,21 +36,19 @@ def called(cost: float | None, recalled: bool = False) -> e.ModelCalled:
 
 
 @pytest.fixture
-def screen() -> Iterator[tuple[LiveView, Console]]:
-    console = Console(file=io.StringIO(), force_terminal=True, width=60, height=12, color_system=None)
-    view = LiveView(console)
-    yield view, console
+def view() -> Iterator[LiveView]:
+    view = LiveView(Console(file=io.StringIO(), force_terminal=True, width=90, height=12))
+    yield view
     view.close()
 
 
-def drawn(view: LiveView, console: Console) -> str:
-    with console.capture() as captured:
-        console.print(view.draw())
-    return captured.get()
+def drawn(view: LiveView) -> str:
+    paper = io.StringIO()
+    Console(file=paper, width=90, height=12, color_system=None).print(view.draw())
+    return paper.getvalue()
 
 
-def test_it_shows_who_speaks_what_and_what_it_cost(screen: tuple[LiveView, Console]) -> None:
-    view, console = screen
+def test_it_shows_who_speaks_what_and_what_it_cost(view: LiveView) -> None:
     for event in (
         PLAN,
         e.TaskStarted(task="t1", description="Part 1", roles=("writer",)),
@@ -66,7 +64,7 @@ def test_it_shows_who_speaks_what_and_what_it_cost(screen: tuple[LiveView, Conso
         called(9.0, recalled=True),
     ):
         view.see(event)
-    text = drawn(view, console)
+    text = drawn(view)
     assert "▸ t1  Part 1" in text
     assert "· 29 waiting" in text
     assert "Lyon has 520,774 people." in text
@@ -74,14 +72,13 @@ def test_it_shows_who_speaks_what_and_what_it_cost(screen: tuple[LiveView, Conso
     assert "cost $0.2500 and 1 call of unknown price · 2 calls · 300 tokens" in " ".join(text.split())
 
 
-def test_it_never_draws_more_than_fits(screen: tuple[LiveView, Console]) -> None:
-    view, console = screen
+def test_it_never_draws_more_than_fits(view: LiveView) -> None:
     view.see(PLAN)
     for n in range(1, 31):
         view.see(e.TaskStarted(task=f"t{n}", description=f"Part {n} " + "long " * 50, roles=("writer",)))
         view.see(turn(f"t{n}", "writer"))
         view.see(said(f"t{n}", "writer", "word " * 500))
-    text = drawn(view, console)
+    text = drawn(view)
     assert len(text.splitlines()) <= 11
     assert "▸ t1  Part 1" in text
     assert "writer on t1" in text
@@ -89,24 +86,21 @@ def test_it_never_draws_more_than_fits(screen: tuple[LiveView, Console]) -> None
     assert "cost $0.00" in text
 
 
-def test_a_small_plan_is_shown_whole(screen: tuple[LiveView, Console]) -> None:
-    view, console = screen
+def test_a_small_plan_is_shown_whole(view: LiveView) -> None:
     view.see(e.PlanMade(tasks=PLAN.tasks[:3]))
     view.see(e.TaskFinished(task="t1", status="done"))
-    assert drawn(view, console).splitlines()[:3] == [" ✓ t1  Part 1", " · t2  after t1", " · t3  after t1"]
+    assert drawn(view).splitlines()[:3] == [" ✓ t1  Part 1", " · t2  after t1", " · t3  after t1"]
 
 
-def test_an_unknown_price_is_never_zero(screen: tuple[LiveView, Console]) -> None:
-    view, console = screen
+def test_an_unknown_price_is_never_zero(view: LiveView) -> None:
     view.see(called(None))
-    assert "cost unknown" in drawn(view, console)
+    assert "cost unknown" in drawn(view)
 
 
-def test_text_cannot_steer_the_terminal(screen: tuple[LiveView, Console]) -> None:
-    view, console = screen
+def test_text_cannot_steer_the_terminal(view: LiveView) -> None:
     view.see(turn("t1", "writer"))
     view.see(said("t1", "writer", "\x1b]0;owned\x07[bold]x[/bold]"))
-    text = drawn(view, console)
+    text = drawn(view)
     assert "\x1b]0;" not in text
     assert "\\x1b]0;owned\\x07[bold]x[/bold]" in text
 

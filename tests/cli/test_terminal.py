@@ -22,9 +22,12 @@ ASKING = {
         '@tool(risk="write")\ndef send_letter(to: str) -> str:\n    """Send a letter."""\n'
         '    Path("sent.txt").write_text(to)\n    return f"sent to {to}"\n'
     ),
-    "scripts__send__yaml": (
-        "rules:\n  - {times: 1, tool_calls: [{name: send_letter, arguments: {to: Ada}}]}\n  - {text: That is all.}\n"
-    ),
+    "scripts__send__yaml": """\
+rules:
+  - {times: 1, tool_calls: [{name: send_letter, arguments: {to: Ada}}]}
+  - {times: 1, tool_calls: [{name: send_letter, arguments: {to: Bob}}]}
+  - {text: That is all.}
+""",
 }
 
 
@@ -76,34 +79,28 @@ def test_ctrl_c_stops_the_run_which_can_be_resumed(project: Path, env: dict[str,
     assert crewmix("resume", found[1], "-q", cwd=project).stdout == "In time.\n"
 
 
-def test_a_person_is_asked_before_a_tool_writes(project: Path) -> None:
+def test_a_person_is_asked_before_a_tool_writes_and_can_say_why_not(project: Path) -> None:
     write_project(project, **ASKING)
     with Terminal("run", "send", GOAL, cwd=project) as terminal:
         terminal.wait_for("why not]")
         assert "sender wants to run send_letter(to='Ada'), which can change files." in plain(terminal.shown)
+        terminal.type("she is on holiday")
+        terminal.wait_for("why not]", times=2)
+        assert "send_letter(to='Bob')" in plain(terminal.shown)
         assert not (project / "sent.txt").exists()
         terminal.type("y")
         assert terminal.end() == 0
-    assert (project / "sent.txt").read_text() == "Ada"
-
-
-def test_a_person_can_say_why_not(project: Path) -> None:
-    write_project(project, **ASKING)
-    with Terminal("run", "send", GOAL, cwd=project, env={"NO_COLOR": "1"}) as terminal:
-        terminal.wait_for("why not]")
-        terminal.type("she is on holiday")
-        assert terminal.end() == 0
-    assert "she is on holiday" in terminal.shown.split("why not]")[1]
-    assert not (project / "sent.txt").exists()
+    assert "failed (denied): " in plain(terminal.shown)
+    assert (project / "sent.txt").read_text() == "Bob"
 
 
 def test_nobody_there_means_no_and_yes_means_yes(project: Path) -> None:
     write_project(project, **ASKING)
-    refused = crewmix("run", "send", GOAL, cwd=project, stdin="y\n")
-    assert "failed (denied)" in refused.stdout
+    refused = crewmix("run", "send", GOAL, cwd=project, stdin="y\ny\n")
+    assert refused.stdout.count("failed (denied)") == 2
     assert not (project / "sent.txt").exists()
     crewmix("run", "send", GOAL, "--yes", cwd=project)
-    assert (project / "sent.txt").read_text() == "Ada"
+    assert (project / "sent.txt").read_text() == "Bob"
 
 
 def test_a_person_speaks_for_a_human_role(project: Path) -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from crewmix import Crew
 from crewmix.definitions.load import check_project, load_crew
@@ -89,6 +90,14 @@ def test_a_role_or_task_file_begins_with_what_it_is_for(path: Path):
     assert not second.startswith("#")
 
 
+@pytest.mark.parametrize("path", TASKS, ids=stem)
+def test_a_task_says_what_to_do_in_one_sentence_that_ends_in_the_goal(path: Path):
+    # A goal may be a whole text without a full stop, so nothing can follow it.
+    description = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["description"]
+    assert description.endswith(": {goal}")
+    assert "." not in description
+
+
 @pytest.mark.parametrize("path", ROLES, ids=stem)
 def test_a_role_is_short_specific_and_speaks_to_its_reader(path: Path, role: Role):
     assert 40 <= len(role.backstory.split()) <= 90
@@ -105,8 +114,6 @@ def test_a_role_leaves_the_verdict_line_to_the_prompt(path: Path, role: Role):
 
 @pytest.fixture
 def role(path: Path) -> Role:
-    from ruamel.yaml import YAML
-
     return Role.model_validate({"name": path.stem, **YAML(typ="safe").load(path.read_text(encoding="utf-8"))})
 
 

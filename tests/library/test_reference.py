@@ -99,3 +99,15 @@ def test_the_architecture_names_every_floor():
     assert {room for room in rooms - {"__init__"} if f"`{room}`" not in table} == set()
     for path in re.findall(r"`((?:\w+/)*\w+\.(?:py|yaml))`", text("docs/architecture.md")):
         assert (ROOT / path).exists() or (ROOT / "src/crewmix" / path).exists() or path in {"base.py", "types.py"}, path
+
+
+def test_every_provider_and_its_key_is_named():
+    from crewmix.models.providers import PROVIDERS
+
+    page = text("docs/models.md")
+    rows = "".join(line for line in page.splitlines() if line.startswith("| `"))
+    assert {name for name in PROVIDERS if f"`{name}/" not in rows} == set()
+    keyed = [name for name, known in PROVIDERS.items() if known.keys]
+    places = [rows.index(f"`{name}/") for name in keyed]
+    assert places == sorted(places), "the table is the order in which keys are tried"
+    assert "OPENAI_MODEL" in page and "OLLAMA_MODEL" in page

@@ -102,6 +102,7 @@ def test_json_is_found_and_mended(text):
         ('{"title": "t"}', "'steps' is a required property"),
         ('{"title": 3, "steps": []}', "at $.title: 3 is not of type 'string'"),
         ("[]", "is not of type 'object'"),
+        ("[" * 100_000, "it is nested too deeply"),
     ],
 )
 def test_what_does_not_fit_is_said(text, problem):

@@ -31,6 +31,7 @@ def error(message: str, code: str | None = None, kind: str | None = None) -> dic
     return {"error": {"message": message, "code": code, "type": kind}}
 
 
+HEAD = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
 FAULTS: list[tuple[str, Fault | Reply | dict[str, object], type[ModelError], int]] = [
     ("429", Fault("status", 429, error("Rate limit reached for gpt")), RateLimitedError, 3),
     ("429 plain text", Fault("status", 429, "Too Many Requests"), RateLimitedError, 3),
@@ -57,6 +58,9 @@ FAULTS: list[tuple[str, Fault | Reply | dict[str, object], type[ModelError], int
     ),
     ("not HTTP", Fault("raw", body=b"SSH-2.0-OpenSSH\r\n\r\n"), ModelUnavailableError, 3),
     ("wrong types", {"choices": [{"message": {"content": "x", "tool_calls": ["what"]}}]}, BadReplyError, 3),
+    ("deep JSON", Fault("raw", body=HEAD + b"[" * 100_000), BadReplyError, 3),
+    ("deep arguments", Reply(None, [("find", '{"a":' * 50_000)]), BadReplyError, 3),
+    ("web page", Fault("raw", body=HEAD + b"<html>wrong port</html>"), BadReplyError, 3),
     ("empty", Reply(""), BadReplyError, 3),
     ("null content", Reply(None), BadReplyError, 3),
     ("blank", Reply(" \n "), BadReplyError, 3),
@@ -239,3 +243,11 @@ async def test_a_python_model_that_raises_is_a_typed_error():
         async with world(model, Ledger("run", Limits(calls=1))) as here:
             with pytest.raises(BadRequestError, match=r"python/(Broken failed: KeyError|Odd failed: TypeError)"):
                 await here.ask()
+
+
+async def test_a_local_server_that_reads_only_part_of_the_prompt_is_caught():
+    with Provider(Reply("ok", usage={"prompt_tokens": 2048, "completion_tokens": 1})) as provider:
+        async with world("ollama/q", base_url=provider.url) as here:
+            await here.ask("word " * 8000)
+            await here.ask("word " * 800, at="short")
+            assert [w.code for w in here.seen(Warned)] == ["prompt_cut"]

@@ -44,6 +44,7 @@ def machine(monkeypatch):
         ("openrouter/anthropic/claude-x:free", ("openrouter", "anthropic/claude-x:free", None)),
         ("openai_compatible/m@http://h:1/v1", ("openai_compatible", "m", "http://h:1/v1")),
         ("openai_compatible:a/b@https://h/v1", ("openai_compatible", "a/b", "https://h/v1")),
+        ("vllm/m@httpx", ("vllm", "m@httpx", None)),
         ("scripted/a/b.yaml", ("scripted", "a/b.yaml", None)),
     ],
 )

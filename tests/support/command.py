@@ -22,7 +22,6 @@ def environment(**extra: str) -> dict[str, str]:
         **kept,
         "PATH": path,
         "LANG": "C.UTF-8",
-        "PYTHONWARNINGS": "default",
         "CREWMIX_MODEL": "offline/extractive",
         **extra,
     }

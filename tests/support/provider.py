@@ -362,6 +362,10 @@ def _usage(reply: Reply, body: Mapping[str, Any]) -> dict[str, Any]:
     return {"prompt_tokens": words // 4 + 1, "completion_tokens": completion_tokens}
 
 
+def _with_total(usage: dict[str, Any]) -> dict[str, Any]:
+    return {"total_tokens": usage["prompt_tokens"] + usage["completion_tokens"], **usage}
+
+
 def _tool_calls(reply: Reply) -> list[dict[str, Any]]:
     return [
         {
@@ -392,7 +396,7 @@ def completion(reply: Reply, body: Mapping[str, Any]) -> dict[str, Any]:
         "choices": [{"index": 0, "message": message, "finish_reason": _finish(reply)}],
     }
     if reply.usage is not False:
-        data["usage"] = _usage(reply, body)
+        data["usage"] = _with_total(_usage(reply, body))
     return data
 
 
@@ -417,7 +421,9 @@ def stream_events(reply: Reply, body: Mapping[str, Any]) -> list[bytes]:
             events.append(event({"tool_calls": [{"index": place, "function": {"arguments": part}}]}))
     events.append(event({}, _finish(reply)))
     if reply.usage is not False and (body.get("stream_options") or {}).get("include_usage"):
-        events.append(_event({"object": "chat.completion.chunk", "choices": [], "usage": _usage(reply, body)}))
+        events.append(
+            _event({"object": "chat.completion.chunk", "choices": [], "usage": _with_total(_usage(reply, body))})
+        )
     return [*events, b"data: [DONE]\n\n"]
 
 

@@ -62,10 +62,10 @@ class Terminal:
         self.process.wait()
         os.close(self._fd)
 
-    def wait_for(self, text: str) -> str:
-        """Everything shown so far, once it contains `text`."""
+    def wait_for(self, text: str, times: int = 1) -> str:
+        """Everything shown so far, once it contains `text` that often."""
         deadline = time.monotonic() + PATIENCE
-        while text not in self.shown:
+        while self.shown.count(text) < times:
             assert time.monotonic() < deadline, f"{text!r} was not shown:\n{self.shown}"
             assert self._read(), f"the command ended without {text!r}:\n{self.shown}"
         return self.shown

@@ -218,7 +218,8 @@ class SqliteStore:
 
     def add_event(self, run_id: str, event: Event) -> None:
         """Queue an event for writing, in order."""
-        row = (run_id, event.seq, json.dumps(event.as_dict(), ensure_ascii=False, default=str))
+        text = json.dumps(event.as_dict(), ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+        row = (run_id, event.seq, text)
         self._submit(lambda: self._db.execute("insert or replace into events values(?,?,?)", row))
 
     async def finish_run(

@@ -41,7 +41,7 @@ class PaidCall:
     Its worst case (the longest the prompt can be in tokens, the whole output cap, the price of both) is held in every ledger
     before the first request and again before each retry. What is booked after each: the provider's own count for an answer;
     a bare call for a refusal; the worst case for an answer that was cut off, timed out or cancelled, since the provider
-    may have billed it.
+    may have billed it. Without a stream it all takes `attempts` times the profile's `timeout` plus a minute, at most.
 
     Args:
         scope: Who asks, and which ledgers pay.
@@ -80,8 +80,7 @@ class PaidCall:
                 except ModelError as error:
                     failure = error
             wait = pause(failure, attempt)
-            deadline = started + self._profile.timeout * self._profile.attempts
-            if wait is None or attempt == self._profile.attempts or time.monotonic() + wait > deadline:
+            if wait is None or attempt == self._profile.attempts:
                 raise failure
             self._announce_retry(attempt, failure, wait)
             await asyncio.sleep(wait)
@@ -143,6 +142,10 @@ class PaidCall:
         if booked.tokens > self._worst.tokens and scope.ledgers:
             text = f"{model} used {booked.tokens} tokens for {who}, more than the {self._worst.tokens} reserved"
             scope.emit(Warned(code="over_reserved", message=text))
+        usual = tokens.usual_input(self._request)
+        if self._profile.local and not reply.usage.estimated and reply.usage.input_tokens * 2 < usual > 1000:
+            read = f"{model} read {reply.usage.input_tokens} of about {usual} tokens that {who} sent"
+            scope.emit(Warned(code="prompt_cut", message=f"{read}: the server's context is too small for this"))
         if reply.finish_reason == "length" and reply.text:
             text = f"the answer of {model} for {who} was cut off at {self._cap} tokens; raise `max_output_tokens`"
             scope.emit(Warned(code="cut_off", message=text))
@@ -170,7 +173,7 @@ def check(profile: Profile, request: ModelRequest, reply: ModelReply) -> None:
     for call in reply.tool_calls:
         try:
             usable = isinstance(json.loads(call.arguments), dict) and bool(call.name)
-        except ValueError:
+        except (ValueError, RecursionError):
             usable = False
         if not usable:
             what = f"the arguments for the tool {call.name!r} are not a JSON object"

@@ -36,7 +36,9 @@ def split_model(text: str) -> tuple[str, str, str | None]:
     Raises:
         ModelSetupError: It has no such form, or no such provider; the hint names the nearest.
     """
-    text, _, address = text.strip().partition("@http")
+    text, at, address = text.strip().partition("@http")
+    if at and not address.startswith(("://", "s://")):
+        text, at = f"{text}@http{address}", ""
     cut = min((place for place in (text.find("/"), text.find(":")) if place > 0), default=0)
     provider, name = text[:cut].lower(), text[cut + 1 :].strip()
     if not cut or not name:
@@ -51,7 +53,7 @@ def split_model(text: str) -> tuple[str, str, str | None]:
         near = nearest(provider, names)
         hint = f"{near}; known: {', '.join(names)}" if near else f"known: {', '.join(names)}"
         raise ModelSetupError(f"unknown model provider {provider!r} in {text!r}", hint=hint)
-    return provider, name, f"http{address}" if address else None
+    return provider, name, f"http{address}" if at else None
 
 
 async def resolve(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -100,18 +101,24 @@ def read(text: str, schema: Schema) -> tuple[Any, str | None]:
     """
     if not text.strip():
         return None, "it is empty"
+    try:
+        return _checked(_parse(text), schema)
+    except ValueError:
+        return None, "it is not JSON"
+    except RecursionError:
+        return None, "it is nested too deeply"
+
+
+def _parse(text: str) -> Any:
     candidates = [text, *_FENCE.findall(text)]
     for candidate in candidates:
-        try:
-            value = json.loads(candidate)
-        except ValueError:
-            continue
-        return _checked(value, schema)
+        with suppress(ValueError):
+            return json.loads(candidate)
     if "{" not in text and "[" not in text:
-        return None, "it is not JSON"
+        raise ValueError(text)
     import json_repair
 
-    return _checked(json_repair.loads(candidates[-1], skip_json_loads=True), schema)
+    return json_repair.loads(candidates[-1], skip_json_loads=True)
 
 
 def _checked(value: Any, schema: Schema) -> tuple[Any, str | None]:
@@ -149,7 +156,7 @@ def _resolved(schema: Any, root: Schema) -> Mapping[str, Any]:
             break
         schema = root
         for step in reference[2:].split("/"):
-            schema = schema.get(step, {})
+            schema = cast(Mapping[str, Any], schema).get(step, {}) if isinstance(schema, Mapping) else {}
     return cast(Mapping[str, Any], schema)
 
 

@@ -26,6 +26,7 @@ def resume(
     models: Mapping[str, ModelSource] | None = None,
     budget: BudgetSpec | Mapping[str, Any] | None = None,
     on_event: Callable[[Event], None] | None = None,
+    deltas: bool = False,
     ask: Asker | None = None,
     approve: Approver | None = None,
 ) -> RunResult:
@@ -41,6 +42,7 @@ def resume(
         models: Other models, e.g. when the first ones are down.
         budget: Other limits, e.g. to go on after a budget ended the run.
         on_event: As for `Crew.run`.
+        deltas: As for `Crew.run`.
         ask: As for `Crew.run`.
         approve: As for `Crew.run`.
 
@@ -75,7 +77,7 @@ def resume(
         budget={**(options["budget"] or {}), **_limits(budget)} or None,
         project=project,
     )
-    return crew.resume(row, on_event=on_event, ask=ask, approve=approve)
+    return crew.resume(row, on_event=on_event, deltas=deltas, ask=ask, approve=approve)
 
 
 def _limits(budget: BudgetSpec | Mapping[str, Any] | None) -> dict[str, Any]:

@@ -50,7 +50,7 @@ _CREWAI_TRIGGERS = re.compile(r"rate.?limit\w*|too many requests", re.IGNORECASE
 
 def quote(text: str, secret: str | None = None) -> str:
     """A provider's words, fit for an error message: one line, short, without secrets."""
-    line = " ".join(Redactor([secret] if secret else []).text(text).split())
+    line = " ".join(Redactor([secret] if secret else []).text(text[:20_000]).split())
     line = _CREWAI_TRIGGERS.sub("request quota", line)
     return line if len(line) <= QUOTE else line[: QUOTE - 1] + "…"
 
@@ -149,4 +149,4 @@ def _key_name(profile: Profile) -> str:
 
 
 def _without_tags(body: str) -> str:
-    return re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", body[:20_000], flags=re.DOTALL | re.IGNORECASE)
+    return re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", body[:4_000], flags=re.DOTALL | re.IGNORECASE)

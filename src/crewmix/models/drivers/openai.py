@@ -17,6 +17,7 @@ from crewmix.models.drivers.replies import Answer, json_body, messages_of
 from crewmix.models.drivers.sessions import release, session_for
 from crewmix.models.drivers.sse import EventReader
 from crewmix.models.profile import Profile
+from crewmix.models.providers import PROVIDERS
 from crewmix.models.types import ModelReply, ModelRequest, OnDelta
 
 if TYPE_CHECKING:
@@ -83,10 +84,10 @@ class OpenAIDriver:
         """The request body: only fields that are needed, since servers differ in what they refuse."""
         profile = self.profile
         body: dict[str, Any] = {"model": profile.provider_model, "messages": messages_of(request)}
-        official = profile.provider == "openai"
+        newer = profile.reasoning or profile.base_url == PROVIDERS["openai"].base_url
         if request.max_output_tokens is not None:
-            body["max_completion_tokens" if official else "max_tokens"] = request.max_output_tokens
-        if request.temperature is not None and not (official and profile.reasoning):
+            body["max_completion_tokens" if newer else "max_tokens"] = request.max_output_tokens
+        if request.temperature is not None and not profile.reasoning:
             body["temperature"] = request.temperature
         if request.tools:
             body["tools"] = [
@@ -98,7 +99,7 @@ class OpenAIDriver:
             ]
         if request.schema is not None:
             body["response_format"] = self._response_format(request)
-        if request.stop and not (official and profile.reasoning):
+        if request.stop and not profile.reasoning:
             body["stop"] = list(request.stop)
         if request.seed is not None:
             body["seed"] = request.seed

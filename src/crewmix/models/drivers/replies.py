@@ -134,7 +134,7 @@ def json_body(raw: bytes) -> Any:
     """
     try:
         return json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadReplyError("the answer is not JSON") from error
 
 

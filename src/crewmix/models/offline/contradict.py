@@ -26,7 +26,7 @@ def contradictions(found: Sequence[Statement]) -> list[tuple[Statement, Statemen
 
 def disputes(found: Sequence[Statement]) -> list[str]:
     """Each contradiction as one line that quotes both sides."""
-    return [f"{_quoted(a)} but {_quoted(b)}" for a, b in contradictions(found)]
+    return [" but ".join(sorted(map(_quoted, pair))) for pair in contradictions(found)]
 
 
 def _quoted(statement: Statement) -> str:

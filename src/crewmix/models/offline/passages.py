@@ -17,6 +17,7 @@ _ENDED = re.compile(r"[.!?…][\"'”’»)\]]*$")
 _USUAL_NAME = re.compile(r"(licen[cs]e|copying|notice|readme|index|__init__|main|authors|changelog)s?\b", re.IGNORECASE)
 _SHORTEST = 25
 _FEWEST_WORDS = 5
+_FEWEST_BEFORE_LIST = 12
 _LONGEST = 330
 _SHOUTED = 0.5
 
@@ -68,8 +69,12 @@ def quotable(passage: Passage) -> list[Statement]:
             lead = statement.text if statement.text.endswith(":") else ""
         text = _CONTINUED.sub("", statement.text)
         if statement.item and lead and text[:1].islower():
+            if found and found[-1].text.startswith(lead):
+                found.pop()
             text = f"{lead} […] {text}"
         ended = " […] " in text or (text == statement.text and (statement.item or _ENDED.search(text) is not None))
+        if text.endswith(":") and len(text.split()) >= _FEWEST_BEFORE_LIST:
+            text, ended = f"{text} […]", True
         if _whole(text, statement.item, ended):
             found.append(Statement(_shortened(text), passage.tags, statement.item, passage.label, passage.heading))
     return found
@@ -79,12 +84,7 @@ def _whole(text: str, item: bool, ended: bool) -> bool:
     """Whether `text` can stand alone: a sentence, or a list item that is no part of a longer sentence."""
     if re.search(r"[。！？]$", text):
         return True
-    if (
-        len(text) < _SHORTEST
-        or len(text.split()) < _FEWEST_WORDS
-        or text.endswith(":")
-        or not re.search(r"[^\W\d_]{2}", text)
-    ):
+    if len(text) < _SHORTEST or len(text.split()) < _FEWEST_WORDS or not re.search(r"[^\W\d_]{2}", text):
         return False
     if all(word[:1].isupper() for word in text.split() if len(word) > 3 and word[0].isalpha()) and not text.isupper():
         return False

@@ -42,7 +42,7 @@ _LEANING = re.compile(
     r"(?<!of )\b(it|its|they|them|their|this|that|these|those|both|er|sie|es|ihn|ihre?|davon|darin|daraus)\b",
     re.IGNORECASE,
 )
-_AFTER = re.compile(r"\s*\(after: [^()]*\)")
+_AFTER = re.compile(r"\s*\(after: .*\)$", re.DOTALL)
 _LONGEST_THING = 8
 
 
@@ -63,7 +63,7 @@ def pieces(goal: str) -> list[Piece]:
 
 def parts(question: str) -> list[str]:
     """The questions within `question`, for searching and for judging what was answered."""
-    return [piece.text for piece in pieces(question)]
+    return [question] if _AFTER.search(question) else [piece.text for piece in pieces(question)]
 
 
 def asked(question: str) -> str:
@@ -119,7 +119,7 @@ def _clauses(sentence: str) -> list[Piece]:
         ]
     questions = _NEXT_QUESTION.split(sentence)
     if len(questions) > 1 and re.match(rf"(?:{_ASKING})\b|.*\?$", questions[0], re.IGNORECASE):
-        return [Piece(_asked(questions[0], question, sentence)) for question in questions]
+        return [Piece(_asked(questions[0], question)) for question in questions]
     works = _NEXT_WORK.split(sentence)
     if len(works) > 1 and re.match(rf"(?:please\s+|bitte\s+)?(?:{_DOING})\b", works[0], re.IGNORECASE):
         return [Piece(_capital(work.strip(" ,;")), follows=n > 0 and _leans(work)) for n, work in enumerate(works)]
@@ -143,7 +143,7 @@ def _each(form: str, things: str, tail: str, fewest: int) -> list[Piece]:
     return [Piece(form.format(thing=name, tail=tail.rstrip(" .?!"))) for name in names]
 
 
-def _asked(first: str, question: str, sentence: str) -> str:
+def _asked(first: str, question: str) -> str:
     """A later question with the subject of the first: "which grant …" becomes "Which of these licences grant …"."""
     question = question.strip(" ,;.")
     if question == first.strip(" ,;."):
@@ -156,8 +156,6 @@ def _asked(first: str, question: str, sentence: str) -> str:
             return _capital(f"{lead.group(1)} {question[bare.end() :].rstrip('?')}?")
         if noun and noun.group(1).lower() not in STOP_WORDS and _verb_like(question[bare.end() :]):
             return _capital(f"{word.group(1)} {noun.group(1)} {question[bare.end() :].rstrip('?')}?")
-    if _leans(question):
-        return f"{_capital(question.rstrip('?'))}? ({sentence})"
     return f"{_capital(question.rstrip('?'))}?"
 
 

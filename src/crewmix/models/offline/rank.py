@@ -11,7 +11,7 @@ from itertools import pairwise
 from crewmix.models.offline.passages import shouted
 from crewmix.models.offline.related import RELATED
 from crewmix.models.offline.sentences import Statement
-from crewmix.models.offline.words import content_words, stem, stems, words
+from crewmix.models.offline.words import content_words, names, stem, stems, words
 
 _FEW_TERMS = 2
 _RELATED_WORTH = 0.8
@@ -20,10 +20,13 @@ _PAIR_WORTH = 0.3
 _USUAL_LENGTH = 18
 _EVIDENCE = 0.4
 _SAME = 0.8
-_RELEVANT = 0.5
+_RELEVANT = 0.4
+_FOCUSED = 0.5
 _SAME_DOCUMENT = 0.5
-_KIND = re.compile(r"\b(?:of|von|dieser) (?:the|these|those|all|our|den|diesen)? ?(\w+)", re.IGNORECASE)
+_OTHER_FACTS = 0.3
+_KIND = re.compile(r"\b(?:of|von|dieser) (?:(?:the|these|those|all|our|den|diesen) )?(\w+)", re.IGNORECASE)
 _ASKS_WHICH = re.compile(r"^\W*(?:which|what|welche\w*) (?:of|von|dieser)\b", re.IGNORECASE)
+_EXCEPTED = re.compile(r"\((?:other than|except|excluding|without|außer|ausgenommen|ohne)\b[^)]*\)", re.IGNORECASE)
 _NEGATIONS = frozenset("not no never none cannot without nicht kein keine keinen nie ohne".split())
 _ABOUT_TEXTS = frozenset(
     map(
@@ -31,7 +34,8 @@ _ABOUT_TEXTS = frozenset(
         "document documents documentation text texts file files source sources say says mention mentioned describe explain "
         "summarise summarize summary list find tell compare comparison describe outline following given question answer "
         "dokument dokumente dokumenten text texte steht zusammenfassen zusammenfassung nenne erkläre beschreibe vergleiche "
-        "frage antwort said regard regarding main important key point points detail details short brief briefly".split(),
+        "frage antwort said steht regard regarding hinsichtlich bezüglich "
+        "main important key point points detail details short brief briefly".split(),
     )
 )
 
@@ -56,10 +60,17 @@ class Scored:
     score: float
     terms: frozenset[str]
     """Terms of the question it speaks to."""
+    named: frozenset[str]
+    """Terms of the question that its document's name already says."""
+    focus: float
+    """How much of the rest of the question it speaks to, 0 to 1, without the things the question names."""
 
 
 class Ranking:
     """Statements weighed against a question.
+
+    A statement that speaks of none of the things the question names ("Boeing 747") does not count, nor does one that only
+    shares the commoner half of its words.
 
     Args:
         question: What is asked.
@@ -68,14 +79,17 @@ class Ranking:
 
     def __init__(self, question: str, pool: Sequence[Statement]) -> None:
         self.terms = question_terms(question)
+        self._names = {stem(word) for name in names(question) for word in words(name)} & set(self.terms)
         self._pairs = {(stem(a), stem(b)) for a, b in pairwise(content_words(question))}
-        self._bags = [words_of(statement) for statement in pool]
-        self._pool = pool
+        self._bags = [[stem(word) for word in words(_EXCEPTED.sub("", statement.text))] for statement in pool]
         self._weights = {term: self._weight(term) for term in self.terms}
         scored = [self._scored(statement, bag) for statement, bag in zip(pool, self._bags, strict=True)]
         needed = 1 if len(self.terms) <= _FEW_TERMS else 2
-        fit = [s for s in scored if len(s.terms) >= needed and s.score > 0]
-        self.scored = sorted(fit, key=lambda s: -s.score)
+        fit = [s for s in scored if len(s.terms) >= needed and (not self._names or self._names & s.terms)]
+        best: dict[frozenset[str], float] = {}
+        for found in fit:
+            best[found.named] = max(best.get(found.named, 0.0), found.focus)
+        self.scored = sorted((s for s in fit if s.focus >= _FOCUSED * best[s.named]), key=lambda s: -s.score)
 
     def _related(self, term: str) -> frozenset[str]:
         return RELATED.get(term, frozenset[str]()).difference(self.terms)
@@ -85,22 +99,27 @@ class Ranking:
         return math.log(1 + (len(self._bags) - among + 0.5) / (among + 0.5)) + 0.1
 
     def _scored(self, statement: Statement, bag: Sequence[str]) -> Scored:
-        present, named = set(bag), set(stems(f"{statement.label} {statement.heading} {' '.join(statement.tags)}"))
-        worth: dict[str, float] = {}
-        for term in self.terms:
-            if term in present:
-                worth[term] = 1.0
-            elif not self._related(term).isdisjoint(present):
-                worth[term] = _RELATED_WORTH
-            elif term in named:
-                worth[term] = _NAMED_WORTH
-        if not any(term in present or not self._related(term).isdisjoint(present) for term in worth):
-            return Scored(statement, 0.0, frozenset())
-        score = sum(self._weights[term] * value for term, value in worth.items())
+        about = f"{statement.label} {statement.heading} {' '.join(statement.tags)}"
+        named = frozenset(map(stem, words(about))).intersection(self.terms)
+        said = {term: self._said(term, frozenset(bag)) for term in self.terms}
+        asked = [term for term in self.terms if term not in named | self._names]
+        own = sum(self._weights[term] * said[term] for term in asked)
+        focus = own / sum(self._weights[term] for term in asked) if asked else 1.0
+        worth = {term: max(said[term], _NAMED_WORTH * (term in named)) for term in self.terms}
+        score = sum(self._weights[term] * worth[term] for term in self.terms)
         score *= 0.5 + 0.5 * score / sum(self._weights.values())
         score += sum(_PAIR_WORTH * self._weights.get(b, 0.0) for a, b in pairwise(bag) if (a, b) in self._pairs)
         score /= 0.75 + 0.25 * max(len(bag), _USUAL_LENGTH // 2) / _USUAL_LENGTH
-        return Scored(statement, score * (0.7 if shouted(statement.text) else 1.0), frozenset(worth))
+        terms = (
+            frozenset(term for term in self.terms if worth[term]) if any(said.values()) and focus else frozenset[str]()
+        )
+        quiet = 0.7 if shouted(statement.text) else 1.0
+        return Scored(statement, score * quiet, terms, named, focus)
+
+    def _said(self, term: str, present: frozenset[str]) -> float:
+        if term in present:
+            return 1.0
+        return 0.0 if self._related(term).isdisjoint(present) else _RELATED_WORTH
 
     def coverage(self, chosen: Iterable[Scored]) -> float:
         """The share of the question that the chosen statements speak to, 0 to 1; rare words weigh more."""
@@ -130,7 +149,7 @@ class Ranking:
 
 def _marginal(scored: Scored, chosen: Sequence[Scored], spread: bool) -> float:
     """What a statement is worth beside those already chosen."""
-    repeated = max((likeness(scored, other) for other in chosen), default=0.0)
+    repeated = max((_repetition(scored.statement.text, other.statement.text) for other in chosen), default=0.0)
     known = spread and any(documents(scored.statement) & documents(other.statement) for other in chosen)
     return scored.score * (1 - repeated) * (_SAME_DOCUMENT if known else 1.0)
 
@@ -140,14 +159,9 @@ def documents(statement: Statement) -> frozenset[str]:
     return frozenset(tag[1:-1].rpartition(":")[0] for tag in statement.tags)
 
 
-def words_of(statement: Statement) -> list[str]:
-    """The stems of a statement, with the words that only matter beside others (must, not, may)."""
-    return [stem(word) for word in words(statement.text)]
-
-
-def likeness(one: Scored, other: Scored) -> float:
-    """How much two statements have in common, 0 to 1 (Jaccard over stems)."""
-    return overlap(one.statement.text, other.statement.text)
+def _repetition(one: str, other: str) -> float:
+    """How much of a statement another one has said; what differs in substance is no repetition, however alike."""
+    return overlap(one, other) * (1.0 if facts(one) == facts(other) else _OTHER_FACTS)
 
 
 def overlap(one: str, other: str) -> float:

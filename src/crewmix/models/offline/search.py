@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 
 from crewmix.models.offline.questions import parts
 from crewmix.models.offline.rank import question_terms
 from crewmix.models.offline.related import spoken_forms
-from crewmix.models.offline.words import content_words, stem
+from crewmix.models.offline.words import acronyms, content_words, names, stem
 from crewmix.models.types import ChatMessage, ToolSpec
 
 SEARCH = "knowledge_search"
@@ -17,7 +16,6 @@ _MOST = 3
 _PASSAGES = 8
 _RELATED_EACH = 4
 _LONGEST_QUERY = 20
-_NAME = re.compile(r"(?<!^)(?<![.?!] )\b(?:[A-ZÄÖÜ][\w-]*[\w]|[A-Z]{2,}|\w*\d[\w.]*)\b")
 
 
 def searches(question: str, asked: Sequence[str], enough: bool, again: int) -> str:
@@ -40,25 +38,16 @@ def searches(question: str, asked: Sequence[str], enough: bool, again: int) -> s
 def _queries(question: str) -> list[str]:
     """Queries in the order of their promise: each question, its related words, its names alone."""
     asked = parts(question)[:_MOST]
-    plain = [_query(content_words(part)) for part in asked]
-    related = [
-        _query([w for word in _matter(part) for w in (word, *spoken_forms(word)[:_RELATED_EACH])]) for part in asked
-    ]
-    return list(dict.fromkeys(query for query in [*plain, *related, *map(_query, map(names, asked))] if query))
+    short = {word.lower(): word for word in acronyms(question)}
+    plain = [content_words(part) for part in asked]
+    related = [[w for word in _matter(part) for w in (word, *spoken_forms(word)[:_RELATED_EACH])] for part in asked]
+    found = [list(dict.fromkeys(query))[:_LONGEST_QUERY] for query in [*plain, *related, *map(names, asked)]]
+    return list(dict.fromkeys(" ".join(short.get(word, word) for word in query) for query in found if query))
 
 
 def _matter(question: str) -> list[str]:
     terms = set(question_terms(question))
     return [word for word in content_words(question) if stem(word) in terms]
-
-
-def _query(found: Sequence[str]) -> str:
-    return " ".join(list(dict.fromkeys(found))[:_LONGEST_QUERY])
-
-
-def names(question: str) -> list[str]:
-    """Words of `question` that name one particular thing: capitalised within a sentence, or with digits."""
-    return list(dict.fromkeys(_NAME.findall(question)))
 
 
 def search_tool(tools: Sequence[ToolSpec]) -> ToolSpec | None:

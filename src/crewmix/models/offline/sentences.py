@@ -27,6 +27,7 @@ _ABBREVIATION = re.compile(
     r"approx|resp|ca|bzw|z\.\s?b|d\.\s?h|u\.\s?a|usw|abs|ggf|vgl|u\.s|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)$",
     re.IGNORECASE,
 )
+_MONTH = re.compile(r"(?:Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez|Jahrhundert)")
 _FEWEST_COMMENTS = 3
 
 
@@ -135,9 +136,14 @@ def _split(block: str) -> Iterator[str]:
     start = 0
     for match in _END.finditer(block):
         before = block[start : match.start()]
-        if match.group()[0] == "." and (_ABBREVIATION.search(before) or before.strip().isdigit()):
+        if match.group()[0] == "." and (_ABBREVIATION.search(before) or _ordinal(before, block[match.end() :])):
             continue
         yield block[start : match.end()].strip()
         start = match.end()
     if block[start:].strip():
         yield block[start:].strip()
+
+
+def _ordinal(before: str, after: str) -> bool:
+    """Whether a full stop belongs to a number: that of a list, or of a German date ("31. März")."""
+    return before.strip().isdigit() or bool(re.search(r"\b\d{1,2}$", before) and _MONTH.match(after.lstrip()))

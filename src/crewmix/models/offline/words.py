@@ -27,11 +27,14 @@ sehr sein seine seinem seinen seiner seit sich sie sind so soll sollen sollte so
 viel vom von vor wann war warum was weil welche welchem welchen welcher welches wenn wer werden wie wieder will wir wird
 wo worden wurde wurden zu zum zur zwar zwischen
 """
-STOP_WORDS = frozenset(_ENGLISH.split()) | frozenset(_GERMAN.split())
+_ENGLISH_WORDS = frozenset(_ENGLISH.split())
+_GERMAN_WORDS = frozenset(_GERMAN.split())
+STOP_WORDS = _ENGLISH_WORDS | _GERMAN_WORDS
 """Words too common to search for, English and German."""
 
 _WORD = re.compile(r"\w+(?:['’]\w+)?")
 _ACRONYM = re.compile(r"\b[A-ZÄÖÜ]{2,}\b")
+_NAME = re.compile(r"(?<!^)(?<![.?!] )\b(?:[A-ZÄÖÜ][\w-]*\w|\w*\d[\w.]*)\b")
 _CLITIC = re.compile(r"['’](s|t|re|ve|ll|d|m)?$")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
 _BRITISH = re.compile(
@@ -66,8 +69,30 @@ def spaced(text: str) -> str:
 
 def content_words(text: str) -> list[str]:
     """The words of `text` that carry meaning, in order, each once. Acronyms count: MIT is not the German "mit"."""
-    acronyms = set[str]() if text.isupper() else {word.lower() for word in _ACRONYM.findall(text)}
-    return list(dict.fromkeys(w for w in words(text) if _telling(w) or w in acronyms))
+    short = {word.lower() for word in acronyms(text)}
+    return list(dict.fromkeys(w for w in words(text) if _telling(w) or w in short))
+
+
+def acronyms(text: str) -> list[str]:
+    """The words in capitals of a text that is not all in capitals."""
+    return [] if text.isupper() else _ACRONYM.findall(text)
+
+
+def names(question: str) -> list[str]:
+    """Words of `question` that name one particular thing: capitalised within a sentence, in capitals, or with digits.
+
+    In German, where every noun is capitalised, only the latter two.
+    """
+    found = _NAME.findall(question)
+    if is_german(question):
+        found = [word for word in found if not word[1:].islower()]
+    return list(dict.fromkeys(word for word in found if _telling(word.lower()) or word.isupper()))
+
+
+def is_german(text: str) -> bool:
+    """Whether more of the common words of `text` are German than English."""
+    found = words(text)
+    return sum(w in _GERMAN_WORDS for w in found) > sum(w in _ENGLISH_WORDS for w in found)
 
 
 def _telling(word: str) -> bool:
