@@ -11,6 +11,7 @@ SAMPLE := build/licences
 GOAL ?= Which of these licences require keeping the copyright notice, and which grant patent rights?
 MODEL ?= offline/extractive
 ARGS ?=
+export GOAL MODEL
 
 .PHONY: help setup run test lint format bench docs lock clean
 
@@ -24,7 +25,7 @@ setup: $(READY) ## Make .venv with everything at the locked versions
 
 run: $(READY) ## Ask the research crew about the licences of the packages in .venv; no network, no key
 	@$(PY) .ci/collect_licences.py $(SAMPLE)
-	@$(PY) -m crewmix run research "$(GOAL)" --knowledge $(SAMPLE) --model "$(MODEL)" $(ARGS)
+	@$(PY) -m crewmix run research "$$GOAL" --knowledge $(SAMPLE) --model "$$MODEL" $(ARGS)
 
 test: $(READY) ## Run the tests; they need no network and no key
 	@$(PY) -m pytest $(ARGS)

@@ -74,7 +74,10 @@ def measure(crew: Crew, depth: int) -> tuple[float, int, int]:
 
 
 def by_hand(url: str) -> int:
-    """Prompt tokens of W1 written by hand: each turn sees the question and what was said, the synthesis all drafts."""
+    """Prompt tokens of W1 written by hand: each turn sees the question and what was said, the synthesis all drafts.
+
+    The synthesis prompt has the 500 characters of the one in the reference implementation of Mixture-of-Agents.
+    """
     used = 0
 
     def ask(messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -107,7 +110,7 @@ and correct what is not."
         )
         messages: list[dict[str, Any]] = [
             {"role": "system", "content": f"You are {name}. Your goal: Answer"},
-            {"role": "user", "content": f"{QUESTION}\n\nExpected: A complete answer to the task.{talk}{ask_for}"},
+            {"role": "user", "content": f"{QUESTION}{talk}{ask_for}"},
         ]
         message = ask(messages, tools if name == "ann" else None)
         if message.get("tool_calls"):
@@ -116,7 +119,7 @@ and correct what is not."
             message = ask(messages, tools)
         said.append((name, message.get("content") or TEXT))
     drafts = "\n\n".join(f"{n}. {text}" for n, (_, text) in enumerate(said[-3:], 1))
-    ask([{"role": "system", "content": f"{'x' * 900}\n{drafts}"}, {"role": "user", "content": QUESTION}])
+    ask([{"role": "system", "content": f"{'x' * 500}\n{drafts}"}, {"role": "user", "content": QUESTION}])
     return used
 
 

@@ -201,7 +201,6 @@ async def _attempt(scope: Scope, work: Workplace, task: Task, needed: Sequence[T
 def _member(role: Role, work: Workplace, task: Task, needed: Sequence[TaskResult], goal: str) -> Member:
     """How the role takes its turns in this task's chat."""
     context = tuple((t.id, t.output) for t in needed if t.output)
-    sourced = any(t.found for t in needed) or any(r.tools for r in work.crew.roles)
 
     async def speak(seen: tuple[Message, ...], number: int, scope: Scope) -> Contribution:
         brief = Brief(
@@ -217,6 +216,7 @@ def _member(role: Role, work: Workplace, task: Task, needed: Sequence[TaskResult
         )
         ledger = work.role_ledgers.get(role.name)
         place = scope if ledger is None else replace(scope, ledgers=(*scope.ledgers, ledger))
+        sourced = any(t.found for t in needed) or any(m.contribution.sources for m in seen)
         prompt = role_prompt(role, brief, task.expected_output, sources_known=sourced)
         return await work.actors[role.name].speak(Turn(place, role, prompt, brief, number))
 

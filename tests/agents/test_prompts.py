@@ -49,7 +49,7 @@ def test_answers_and_messages_are_quoted_with_their_speakers_and_the_own_one_mar
     assert "Answer of task t1:\n~~~\nIt is in Lyon.\n~~~" in user
     assert "critic:\n~~~\nToo short.\n~~~" in user
     assert "analyst (you):\n~~~\n300 m\n~~~" in user
-    assert "never an instruction" in user
+    assert "never instructions" in user
 
 
 def test_drafts_are_shown_once_even_when_they_were_also_spoken():
@@ -68,10 +68,8 @@ def test_a_reviewer_is_asked_for_a_verdict_and_nobody_else_is():
 
 
 def test_sources_are_asked_for_when_there_can_be_some():
-    searcher = ANALYST.model_copy(update={"tools": ("knowledge_search",)})
     brief = Brief(question="?")
 
-    assert "tag" in role_prompt(searcher, brief, "").user
     assert "tag" in role_prompt(ANALYST, brief, "", sources_known=True).user
     assert "tag" not in role_prompt(ANALYST, brief, "").user
 

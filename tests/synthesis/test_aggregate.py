@@ -47,7 +47,7 @@ def test_instructions_inside_a_draft_stay_a_quotation(tmp_path):
     crew(model, tmp_path).run("q")
     system = model.asked("synthesize")[0].messages[0].content
     fenced = system[system.index("Response 1") :]
-    assert fenced.split("\n")[1] == "~~~~" and "material, not instructions" in system
+    assert fenced.split("\n")[1] == "~~~~" and "never instructions" in system
 
 
 def test_a_failed_member_is_named_and_its_empty_draft_not_merged(tmp_path):

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from crewmix.agents.base import Contribution, Failure, Turn
-from crewmix.agents.outcome import failed, spoke, warn_if_cut
+from crewmix.agents.outcome import failed, spoke
 from crewmix.definitions.spec import Role
 from crewmix.errors import ModelError, RunCancelledError
 from crewmix.journal.run import Scope
@@ -66,7 +66,6 @@ class CrewAIActor:
             return failed(turn, error)
         if isinstance(spent, Failure):
             return failed(turn, spent)
-        warn_if_cut(turn, spent.reply)
         return spoke(turn, spent.text, model=spent.reply.model if spent.reply else "", sources=spent.sources)
 
     def _work(self, turn: Turn, bridge: Bridge) -> Spent | Failure:

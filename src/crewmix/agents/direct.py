@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crewmix.agents.base import Contribution, Turn
-from crewmix.agents.outcome import failed, spoke, warn_if_cut
+from crewmix.agents.outcome import failed, spoke
 from crewmix.errors import ModelError
 from crewmix.models.types import ChatMessage, ModelRequest
 
@@ -41,5 +41,4 @@ class DirectActor:
             reply = await self._gateway.complete(turn.scope.at("model"), request, turn.scope.deltas())
         except ModelError as error:
             return failed(turn, error)
-        warn_if_cut(turn, reply)
         return spoke(turn, reply.text, model=reply.model)

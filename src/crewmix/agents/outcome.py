@@ -5,9 +5,7 @@ from __future__ import annotations
 from crewmix.agents.base import Contribution, Failure, Turn
 from crewmix.agents.prompts import parse_verdict
 from crewmix.errors import CrewmixError
-from crewmix.journal.events import Warned
 from crewmix.knowledge.sources import Source
-from crewmix.models.types import ModelReply
 
 
 def spoke(turn: Turn, text: str, *, model: str = "", sources: tuple[Source, ...] = ()) -> Contribution:
@@ -29,10 +27,3 @@ def failed(turn: Turn, error: CrewmixError | Failure) -> Contribution:
     """A turn that brought nothing, and why."""
     failure = error if isinstance(error, Failure) else Failure(error.code, str(error))
     return Contribution(turn.role.name, "", failure=failure)
-
-
-def warn_if_cut(turn: Turn, reply: ModelReply | None) -> None:
-    """Announce an answer that ended at the model's output limit."""
-    if reply is not None and reply.finish_reason == "length":
-        message = f"{turn.role.name}'s answer was cut at the model's output limit; see `max_output_tokens`"
-        turn.scope.emit(Warned(code="answer_cut", message=message))

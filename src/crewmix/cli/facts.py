@@ -81,7 +81,8 @@ def _draft_made(event: e.DraftMade) -> list[str]:
 
 def _synthesised(event: e.Synthesised) -> list[str]:
     where = event.task or "run"
-    line = f"{where}: {count(event.drafts, 'draft')} merged by {event.method}, {count(len(event.text.split()), 'word')}"
+    how = "not merged" if event.method == "none" else f"merged by {event.method}"
+    line = f"{where}: {count(event.drafts, 'draft')} {how}, {count(len(event.text.split()), 'word')}"
     if event.dissent:
         line += f", {count(len(event.dissent), 'disagreement')}"
     if event.confidence is not None:

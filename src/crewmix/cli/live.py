@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -31,6 +32,8 @@ class LiveView:
     Args:
         console: Where to draw; None = stdout.
     """
+
+    deltas: ClassVar[bool] = True
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(file=sys.stdout, highlight=False, markup=False, emoji=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from crewmix.cli.facts import facts, model_lines
 from crewmix.cli.output import is_rich_terminal, say, say_json, warn
@@ -16,6 +16,9 @@ from crewmix.result import RunResult
 
 class View(Protocol):
     """Someone's eyes on a run. `see` is called on the home loop, the rest on the main thread."""
+
+    deltas: ClassVar[bool]
+    """Whether it shows text as it arrives."""
 
     def see(self, event: Event) -> None:
         """Show what happened."""
@@ -37,6 +40,8 @@ class View(Protocol):
 class PlainView:
     """Lines, for pipes, files and terminals that cannot redraw."""
 
+    deltas: ClassVar[bool] = False
+
     def see(self, event: Event) -> None:
         """Write the event's lines."""
         say(facts(event))
@@ -55,6 +60,8 @@ class PlainView:
 
 class JsonView(PlainView):
     """Events as JSON lines, then the result as the last line, `"type": "RunResult"`."""
+
+    deltas: ClassVar[bool] = True
 
     def see(self, event: Event) -> None:
         """Write the event as one line of JSON."""

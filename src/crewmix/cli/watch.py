@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 OK, OUT_OF_BUDGET, INTERRUPTED = 0, 3, 130
 
 Start = Callable[..., RunResult]
-"""Does the run and waits for it; gets `on_event`, `ask` and `approve`."""
+"""Does the run and waits for it; gets `on_event`, `deltas`, `ask` and `approve`."""
 
 
 def watch(start: Start, *, as_json: bool, quiet: bool, yes: bool) -> int:
@@ -63,7 +63,10 @@ class _Watch:
         try:
             with self._ctrl_c():
                 result = start(
-                    on_event=self._see, ask=self._person.ask if self._person else None, approve=self._approve
+                    on_event=self._see,
+                    deltas=self._view.deltas,
+                    ask=self._person.ask if self._person else None,
+                    approve=self._approve,
                 )
         except (KeyboardInterrupt, RunCancelledError):
             if self._failure is not None:

@@ -147,7 +147,7 @@ class Task(Spec):
     """The task's name within the run. In a file: the file's name. In a list: made from its place when left out."""
     description: Text
     """What to do. `{goal}` and the crew's inputs are filled in."""
-    expected_output: str = "A complete answer to the task."
+    expected_output: str = ""
     """What a good answer looks like."""
     roles: tuple[Name, ...] = ()
     """Who works on it; empty = all roles of the crew."""

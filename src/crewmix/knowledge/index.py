@@ -42,8 +42,8 @@ _VERSION = 1
 _ONE_PHRASE = "select rowid, -bm25(knowledge_fts, 2.0, 1.5, 1.0) from knowledge_fts where knowledge_fts match ?"
 _OWN = "select id from knowledge_chunks where path in (select path from temp.mine)"
 _ROWS = "select id, path, place, heading, text from knowledge_chunks where id in (select value from json_each(?))"
-_POOL = 8
-"""Distinct passages weighed for each one wanted."""
+_POOL = 200
+"""Distinct passages weighed against each other in one search."""
 _MAX_ROWS = 2000
 """Rows looked at in one search, repetitions included."""
 _MAX_SAME = 8
@@ -140,7 +140,7 @@ class Index:
             raise StorageError(
                 f"the search index cannot be read: {error}", hint="delete it; it is made anew"
             ) from error
-        return diversified(self._distinct(rows)[: limit * _POOL], limit)
+        return diversified(self._distinct(rows)[:_POOL], limit)
 
     def texts(self) -> Iterator[Source]:
         """Every passage of every document, in the order of documents and places."""

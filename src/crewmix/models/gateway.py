@@ -96,20 +96,19 @@ class Gateway:
         self, scope: Scope, profile: Profile, request: ModelRequest, on_delta: OnDelta | None
     ) -> ModelReply:
         """A reply whose JSON fits the schema; the model gets one chance to mend it."""
-        schema = request.schema or {}
         by_prompt = profile.base_url is not None and not profile.json_schema
         asked = structured.in_prompt(request) if by_prompt else request
         first = await self._journaled(scope, profile, asked, on_delta)
         if first.tool_calls:
             return first
-        data, problem = structured.read(first.text, schema)
+        data, problem = _read(request, first)
         if problem is None:
             return replace(first, data=data)
         if first.finish_reason == "length":
             raise OutputLimitError(f"{profile.model}: the JSON was cut off", provider=profile.provider)
         again = structured.ask_again(asked, first, problem)
         second = await self._journaled(scope, profile, again, on_delta)
-        data, problem = structured.read(second.text, schema)
+        data, problem = _read(request, second)
         if problem is not None:
             raise BadReplyError(f"{profile.model}: the answer does not fit the wanted shape: {problem}")
         return _both(first, replace(second, data=data))
@@ -151,7 +150,7 @@ class Gateway:
                 on_delta(hit.text)
             return replace(hit, cached=True, cost=Decimal(0), attempts=0, seconds=0.0)
         reply = await call.perform(on_delta)
-        if request.schema is None or reply.tool_calls or structured.read(reply.text, request.schema)[1] is None:
+        if request.schema is None or reply.tool_calls or _read(request, reply)[1] is None:
             try:
                 await self._cache.put(key, reply)
             except StorageError as error:
@@ -206,6 +205,14 @@ class Gateway:
                 await close()
         if self._cache is not None:
             self._cache.close()
+
+
+def _read(request: ModelRequest, reply: ModelReply) -> tuple[Any, str | None]:
+    """The JSON of a reply, and what is wrong with it."""
+    data, problem = structured.read(reply.text, request.schema or {})
+    if problem is None and request.check is not None:
+        problem = request.check(data)
+    return data, problem
 
 
 def _filled(profile: Profile, request: ModelRequest) -> ModelRequest:

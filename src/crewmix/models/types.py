@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
@@ -76,6 +76,9 @@ class Brief:
     round: int = 0
 
 
+_NO_BRIEF = Brief()
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """One call of a model.
@@ -95,11 +98,13 @@ class ModelRequest:
     seed: int | None = None
     sample: int = 0
     brief: Brief = field(default_factory=Brief, compare=False)
+    check: Callable[[Any], str | None] | None = field(default=None, compare=False)
+    """Says what is wrong with JSON that fits the schema, in words the model can act on; None = nothing."""
 
     def identity(self) -> dict[str, Any]:
         """Everything that decides the answer, as JSON-able data: the base of journal and cache keys."""
-        data = asdict(self)
-        del data["brief"]
+        data = asdict(replace(self, brief=_NO_BRIEF, check=None))
+        del data["brief"], data["check"]
         return data
 
 

@@ -21,7 +21,7 @@ from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.spec import ChatSpec, Role, Task
 from crewmix.models.profile import Profile
 from crewmix.models.types import Brief, Usage
-from crewmix.planning.plan import in_order
+from crewmix.planning.plan import in_order, with_reviewers
 
 ANSWER_TOKENS = 400
 """An ordinary answer."""
@@ -169,9 +169,7 @@ class _Play:
     def _task(self, task: Task, context: int) -> int:
         crew = self._crew
         chat = task.chat or crew.chat
-        names = set(task.roles) or {r.name for r in crew.roles}
-        if chat.stop_when == "approved":
-            names |= {r.name for r in crew.roles if r.approves}
+        names = with_reviewers(task, crew).roles
         roles = {r.name: r for r in crew.roles if r.name in names}
         reviewers = {name for name, role in roles.items() if role.approves}
         depth = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -62,7 +61,7 @@ async def make_plan(scope: Scope, gateway: Gateway, crew: CrewDefinition, goal: 
         tasks = (Task(id="answer", description=goal),)
     else:
         tasks = await _split(scope, gateway, crew, crew.plan, goal)
-    ordered = in_order(_with_reviewers(task, crew) for task in tasks)
+    ordered = in_order(with_reviewers(task, crew) for task in tasks)
     scope.emit(PlanMade(tasks=tuple(_described(task) for task in ordered)))
     return ordered
 
@@ -71,12 +70,17 @@ def _described(task: Task) -> dict[str, Any]:
     return task.model_dump(include={"id", "description", "expected_output", "roles", "needs"})
 
 
-def _with_reviewers(task: Task, crew: CrewDefinition) -> Task:
-    """The task with its roles named, in crew order; reviewers join where their approval ends the talk."""
-    names = task.roles or tuple(role.name for role in crew.roles)
+def with_reviewers(task: Task, crew: CrewDefinition) -> Task:
+    """The task with its roles named, in crew order.
+
+    Where approval ends the talk and the task names no reviewer, the crew's reviewers join.
+    """
+    names = set(task.roles) or {role.name for role in crew.roles}
     chat = task.chat or crew.chat
-    wanted = {r.name for r in crew.roles if r.name in names or (chat.stop_when == "approved" and r.approves)}
-    return task.model_copy(update={"roles": tuple(r.name for r in crew.roles if r.name in wanted)})
+    reviewers = {role.name for role in crew.roles if role.approves}
+    if chat.stop_when == "approved" and not names & reviewers:
+        names |= reviewers
+    return task.model_copy(update={"roles": tuple(r.name for r in crew.roles if r.name in names)})
 
 
 def in_order(tasks: Iterable[Task]) -> tuple[Task, ...]:
@@ -91,23 +95,14 @@ def in_order(tasks: Iterable[Task]) -> tuple[Task, ...]:
 
 
 async def _split(scope: Scope, gateway: Gateway, crew: CrewDefinition, plan: PlanSpec, goal: str) -> tuple[Task, ...]:
-    request = _request(crew, plan, goal)
-    reply_text, problems = "", list[str]()
-    for _ in range(2):
-        asked = request if not problems else _again(request, reply_text, problems)
-        try:
-            reply = await gateway.complete(scope.at("model", role=crew.planner.name), asked)
-        except BadReplyError as error:
-            reply_text, problems = "", [error.message]
-            continue
-        tasks, problems = check_plan(reply.data, crew.roles, plan.max_tasks)
-        if not problems:
-            return tasks
-        reply_text = reply.text
-    raise PlanError(
-        f"the planner ({crew.planner.name}) gave no valid plan: {'; '.join(problems)}",
-        hint="give the planner a stronger model, or fix the plan with `tasks:` in the crew file",
-    )
+    try:
+        reply = await gateway.complete(scope.at("model", role=crew.planner.name), _request(crew, plan, goal))
+    except BadReplyError as error:
+        raise PlanError(
+            f"the planner ({crew.planner.name}) gave no valid plan: {error.message}",
+            hint="give the planner a stronger model, or fix the plan with `tasks:` in the crew file",
+        ) from error
+    return check_plan(reply.data, crew.roles, plan.max_tasks)[0]
 
 
 def _request(crew: CrewDefinition, plan: PlanSpec, goal: str) -> ModelRequest:
@@ -119,7 +114,7 @@ def _request(crew: CrewDefinition, plan: PlanSpec, goal: str) -> ModelRequest:
     return ModelRequest(
         model=planner.llm,
         messages=(ChatMessage("system", f"{system}\n\n{rules}"), ChatMessage("user", goal)),
-        schema=plan_schema([r.name for r in team], plan.max_tasks),
+        schema=plan_schema([r.name for r in team]),
         schema_name="plan",
         temperature=planner.temperature,
         max_output_tokens=planner.max_output_tokens,
@@ -131,19 +126,12 @@ def _request(crew: CrewDefinition, plan: PlanSpec, goal: str) -> ModelRequest:
             candidates=tuple(r.name for r in team),
             limit=plan.max_tasks,
         ),
+        check=lambda data: "\n".join(check_plan(data, crew.roles, plan.max_tasks)[1]) or None,
     )
 
 
-def _again(request: ModelRequest, reply: str, problems: Sequence[str]) -> ModelRequest:
-    complaint = (
-        "That plan is not valid:\n" + "\n".join(f"- {p}" for p in problems) + "\nReply with the corrected JSON only."
-    )
-    answered = (ChatMessage("assistant", reply),) if reply else ()
-    return replace(request, messages=(*request.messages, *answered, ChatMessage("user", complaint)))
-
-
-def plan_schema(roles: Sequence[str], limit: int) -> dict[str, Any]:
-    """JSON Schema of a plan."""
+def plan_schema(roles: Sequence[str]) -> dict[str, Any]:
+    """JSON Schema of a plan. What it cannot say well, such as which ids exist, `check_plan` says."""
     text = {"type": "string"}
     task = {
         "type": "object",
@@ -151,7 +139,7 @@ def plan_schema(roles: Sequence[str], limit: int) -> dict[str, Any]:
             "id": text,
             "description": text,
             "expected_output": text,
-            "roles": {"type": "array", "items": {"type": "string", "enum": list(roles)}},
+            "roles": {"type": "array", "items": text, "description": f"of: {', '.join(roles)}"},
             "needs": {"type": "array", "items": text},
         },
         "required": ["id", "description", "expected_output", "roles", "needs"],
@@ -159,7 +147,7 @@ def plan_schema(roles: Sequence[str], limit: int) -> dict[str, Any]:
     }
     return {
         "type": "object",
-        "properties": {"tasks": {"type": "array", "items": task, "minItems": 1, "maxItems": limit}},
+        "properties": {"tasks": {"type": "array", "items": task}},
         "required": ["tasks"],
         "additionalProperties": False,
     }
@@ -186,12 +174,11 @@ def check_plan(data: Any, roles: Sequence[Role], limit: int) -> tuple[tuple[Task
         problems.append(f"the tasks need each other in a circle: {' -> '.join(error.args[1])}")
     if problems:
         return (), problems
-    expected = Task.model_fields["expected_output"].default
     return tuple(
         Task(
             id=task.id,
             description=task.description,
-            expected_output=task.expected_output or expected,
+            expected_output=task.expected_output,
             roles=tuple(task.roles),
             needs=tuple(dict.fromkeys(task.needs)),
         )

@@ -43,6 +43,7 @@ def resume(
         budget: Other limits, e.g. to go on after a budget ended the run.
         on_event: As for `Crew.run`.
         deltas: As for `Crew.run`.
+        deltas: As for `Crew.run`.
         ask: As for `Crew.run`.
         approve: As for `Crew.run`.
 

@@ -69,7 +69,7 @@ def quotable(passage: Passage) -> list[Statement]:
             lead = statement.text if statement.text.endswith(":") else ""
         text = _CONTINUED.sub("", statement.text)
         if statement.item and lead and text[:1].islower():
-            if found and found[-1].text.startswith(lead):
+            if found and found[-1].text == _shortened(f"{lead} […]"):
                 found.pop()
             text = f"{lead} […] {text}"
         ended = " […] " in text or (text == statement.text and (statement.item or _ENDED.search(text) is not None))
