@@ -12,6 +12,10 @@ GOAL ?= Which of these licences require keeping the copyright notice, and which 
 MODEL ?= offline/extractive
 ARGS ?=
 export GOAL MODEL
+ifneq (,$(filter C POSIX,$(LC_ALL)))
+# With LC_ALL=C, Python does not start in a folder whose name is not ASCII.
+export LC_ALL := C.UTF-8
+endif
 
 .PHONY: help setup run test lint format bench docs lock clean
 

@@ -53,7 +53,7 @@ def first_http_request(folder: Path) -> float:
     with provider(0.0) as url:
         crew = "roles: [analyst]\nplan: none\nmodels: {default: openai_compatible/m@%s}\n" % url
         (folder / "crews" / "one.yaml").write_text(crew)
-        command = [sys.executable, "-m", "crewmix.cli", "run", "one", "Why?", "--quiet"]
+        command = [sys.executable, "-m", "crewmix", "run", "one", "Why?", "--quiet"]
         waits: list[float] = []
         for _ in range(ROUNDS):
             started = time.time()
@@ -65,7 +65,7 @@ def first_http_request(folder: Path) -> float:
 def main() -> None:
     """Print the table."""
     bare = cpu([sys.executable, "-c", "pass"])
-    crewmix = [sys.executable, "-m", "crewmix.cli"]
+    crewmix = [sys.executable, "-m", "crewmix"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = [

@@ -9,10 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock, Timeout
 
 from crewmix.agents.factory import make_actors
 from crewmix.definitions.definition import CrewDefinition
@@ -22,6 +19,7 @@ from crewmix.definitions.spec import BudgetSpec, ModelSpec
 from crewmix.errors import BudgetExceededError, CrewmixError, FencedError, RunCancelledError, StorageError, UsageError
 from crewmix.journal.budget import Amount, Ledger, Limits
 from crewmix.journal.events import BudgetWarning, Event, RunFinished, RunStarted, Warned
+from crewmix.journal.lock import lock_run, release_run
 from crewmix.journal.open import open_store
 from crewmix.journal.redact import Redactor
 from crewmix.journal.run import Run, Scope
@@ -118,8 +116,9 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
         result = replace(result, warnings=tuple(tally.warnings))
         status = "budget" if result.stopped_by else result.status
         _finish(root, status, tally, result.seconds, result.output, outcome.stopped and outcome.stopped.message)
-        await store.finish_run(run_id, epoch, status, redactor.data(result.as_dict()), None)
-        return result
+        kept = redactor.data(result.as_dict())
+        await store.finish_run(run_id, epoch, status, kept, None)
+        return RunResult.from_dict(kept)
 
 
 # -- the journal ---------------------------------------------------------------------------------------------------------
@@ -129,11 +128,7 @@ def _open_store(launch: Launch, run_id: str, closing: ExitStack) -> tuple[Sqlite
     """The run's store, locked for this process; in memory, with the reason, when the project cannot be written."""
     try:
         store = open_store(launch.project.database)
-        lock = FileLock(launch.project.state / "locks" / f"{run_id}.lock", timeout=0)
-        Path(lock.lock_file).parent.mkdir(exist_ok=True)
-        closing.enter_context(lock)
-    except Timeout:
-        raise FencedError(f"run {run_id} is being worked by another process", hint="wait until it ends") from None
+        closing.callback(release_run, lock_run(launch.project.state, run_id))
     except (StorageError, OSError) as error:
         if launch.row is not None:
             raise
@@ -141,7 +136,6 @@ def _open_store(launch: Launch, run_id: str, closing: ExitStack) -> tuple[Sqlite
         closing.callback(memory.close)
         reason = error.message if isinstance(error, CrewmixError) else str(error)
         return memory, f"this run is kept in memory only and cannot be resumed: {reason}"
-    closing.callback(lambda: Path(lock.lock_file).unlink(missing_ok=True))
     return store, None
 
 

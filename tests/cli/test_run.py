@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +161,29 @@ def test_head_ends_it_quietly(project: Path) -> None:
         assert process.stderr.read() == ""
 
 
+def test_a_second_ctrl_c_kills_what_does_not_stop(project: Path) -> None:
+    stubborn = """
+import threading, crewmix.crew
+def run(self, goal, **seat):
+    try:
+        print("begun", flush=True)
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print("not yet", flush=True)
+        threading.Event().wait()
+crewmix.crew.Crew.run = run
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", stubborn + START, "run", "talk", GOAL],
+        cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        for said in ("begun", "not yet"):
+            assert process.stdout.readline() == f"{said}\n"
+            process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+
+
 def test_help_and_lists_end_quietly_too(project: Path) -> None:
     for command in ("--help", "tools"):
         read, write = os.pipe()
@@ -174,8 +198,7 @@ def test_help_and_lists_end_quietly_too(project: Path) -> None:
 
 
 def test_a_terminal_that_knows_only_ascii(project: Path) -> None:
-    env = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
-    done = crewmix("run", "talk", "Größe, 大小?", cwd=project, env=env)
+    done = crewmix("run", "talk", "Größe, 大小?", cwd=project, env={"PYTHONIOENCODING": "ascii"})
     assert "crew talk: Gr\\xf6\\xdfe, \\u5927\\u5c0f?" in done.stdout
 
 

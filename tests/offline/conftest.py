@@ -4,11 +4,11 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-from support.desk import Desk
 
 from crewmix.definitions.project import Project
 from crewmix.knowledge.index import Index
 from crewmix.tools.registry import load_tools
+from support.desk import Desk
 
 PACKAGES = {"aiohttp": "Apache-2.0", "pydantic": "MIT", "starlette": "BSD-3-Clause", "hypothesis": "MPL-2.0"}
 

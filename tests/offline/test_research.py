@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.desk import Desk
 
 from crewmix.models.offline.sentences import TAG, statements
 from crewmix.models.types import Brief, ChatMessage, ModelRequest
+from support.desk import Desk
 
 QUESTIONS = (
     "Which of these licences require keeping the copyright notice?",
@@ -33,7 +33,7 @@ def cited_text(folder: Path, tag: str) -> str:
     name, _, place = tag[1:-1].rpartition(":")
     first, _, last = place.partition("-")
     lines = (folder / name).read_text(encoding="utf-8").split("\n")[int(first) - 1 : int(last or first)]
-    return " ".join(plain("\n".join(lines)))
+    return " ".join(plain(re.sub(r"\]\([^)]*\)", "]", "\n".join(lines))))
 
 
 def check_quotations(folder: Path, answer: str) -> int:
@@ -113,6 +113,14 @@ def test_a_question_about_several_documents_quotes_several(desk: Desk) -> None:
     assert all(line.startswith("- **") for line in answer.split("\n"))
 
 
+def test_a_question_which_names_only_those_that_do(desk: Desk) -> None:
+    answer = desk.research("Which of these licences grant patent rights?")
+    assert {tag[1:-1].rpartition(":")[0].rpartition("/")[2] for tag in TAG.findall(answer)} == {
+        "aiohttp-Apache-2.0.txt",
+        "hypothesis-MPL-2.0.txt",
+    }
+
+
 def test_a_question_about_one_fact_gets_a_short_answer(desk: Desk) -> None:
     assert len(statements(desk.research("Does the Apache licence allow using the trademarks?"))) <= 2
 
@@ -154,6 +162,21 @@ def test_the_same_statement_from_several_documents_is_one_line_with_all_tags(des
         )
     answer = desk.at(tmp_path).research("When does the lamp of the lighthouse burn?")
     assert answer == "The lamp of the lighthouse burns every night until dawn. [a.txt:1-3] [b.txt:1-3]"
+
+
+def test_a_paraphrase_is_not_added(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(
+        "The lamp of the lighthouse burns every night until dawn. It is very old.\n\n"
+        "The lamp of the lighthouse burns brightly every night.\n"
+    )
+    assert len(statements(desk.at(tmp_path).research("When does the lamp of the lighthouse burn?"))) == 1
+
+
+def test_sharing_the_commoner_half_of_the_words_is_no_evidence(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("The maximum number of guests in winter is forty. Guests eat soup in winter.\n")
+    hotel = desk.at(tmp_path)
+    assert hotel.research("What is the maximum payload of a harbour crane in winter?").startswith("No evidence found")
+    assert hotel.research("What is the maximum number of guests?").startswith("The maximum number of guests")
 
 
 def test_german_documents_work(desk: Desk, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -58,7 +60,7 @@ class Spent:
 
 
 class RoleAgents:
-    """The crewAI agents of one role in one run: reused, since making one costs 6 ms, but never by two turns at once.
+    """Gives out crewAI agents for one role of one run.
 
     Args:
         role: The role.
@@ -74,41 +76,72 @@ class RoleAgents:
         self.tools = tools
         self.tool_context = tool_context
         profile = gateway.profile(role.llm)
-        self._llm = GatewayLLM(
-            model=role.llm, provider="crewmix", window=profile.context_window, native_tools=profile.tools
-        )
-        self._role = role
-        self._idle: list[Agent] = []
-
-    @property
-    def native_tools(self) -> bool:
+        self.native_tools = profile.tools
         """Whether tools go natively, not described in the prompt."""
-        return self._llm.native_tools
+        self._kind = (
+            role.role,
+            role.goal,
+            role.backstory,
+            role.llm,
+            role.max_iter,
+            profile.context_window,
+            profile.tools,
+        )
 
     def take(self) -> Agent:
         """An agent nobody uses."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._make()
+        return _idle.take(self._kind) or self._make()
 
     def give_back(self, agent: Agent) -> None:
         """Let others use an agent again."""
-        self._idle.append(agent)
+        _idle.give_back(self._kind, agent)
 
     def _make(self) -> Agent:
+        role, goal, backstory, llm, max_iter, window, native = self._kind
         return Agent(
-            role=self._role.role,
-            goal=self._role.goal,
-            backstory=self._role.backstory,
-            llm=self._llm,
-            max_iter=self._role.max_iter
-            + 10,  # our own count ends the turn, with its calls for guardrails and summaries
+            role=role,
+            goal=goal,
+            backstory=backstory,
+            llm=GatewayLLM(model=llm, provider="crewmix", window=window, native_tools=native),
+            max_iter=max_iter + 10,  # our own count ends the turn, with its calls for guardrails and summaries
             max_retry_limit=0,
             use_better_compaction=False,  # our tools clip their results themselves
             allow_delegation=False,
             verbose=False,
         )
+
+
+class _IdleAgents:
+    """Agents between two turns, shared by all runs: making one costs 6 ms. They hold nothing of the run that used them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._agents: OrderedDict[Kind, list[Agent]] = OrderedDict()
+        self._count = 0
+
+    def take(self, kind: Kind) -> Agent | None:
+        with self._lock:
+            idle = self._agents.get(kind)
+            if not idle:
+                return None
+            self._count -= 1
+            return idle.pop()
+
+    def give_back(self, kind: Kind, agent: Agent) -> None:
+        with self._lock:
+            self._agents.setdefault(kind, []).append(agent)
+            self._agents.move_to_end(kind)
+            self._count += 1
+            while self._count > self._most:
+                oldest = next(iter(self._agents))
+                self._count -= len(self._agents.pop(oldest))
+
+
+Kind = tuple[str, str, str, str, int, int, bool]
+"""What an agent is made from: role, goal, backstory, model, most calls a turn, context window, native tools."""
+
+_idle = _IdleAgents(256)
 
 
 class _TurnPrompt(SyncHumanInputProvider):

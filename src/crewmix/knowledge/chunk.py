@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from crewmix.knowledge.parts import Document
 
-CHUNK_CHARACTERS = 1200
-"""The longest passage. About 300 tokens: several fit into a prompt, and one holds a whole thought."""
+CHUNK_CHARACTERS = 1000
+"""The longest passage. About 250 tokens: several fit into a prompt, and one holds a whole thought."""
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t#]*$|^(\S[^\n]{0,120})\n([=\-~^\"*+])\4{2,}[ \t]*$", re.MULTILINE)
 _NO_TITLE = re.compile(
-    r"[=(){};<>]|[.,:]$|^\W*(copyright|import|from|package|using|include|http|all rights)\b", re.IGNORECASE
+    r"[=(){};<>]|[.,:。！？]$|^\W*(copyright|import|from|package|using|include|http|all rights)\b", re.IGNORECASE
 )
 _LONGEST_TITLE = 80
 _RULE = re.compile(r"^[ \t]*([-=*#_~])\1{19,}[ \t]*$", re.MULTILINE)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crewmix.errors import StorageError
-from crewmix.knowledge.chunk import Chunk, chunk
+from crewmix.knowledge.chunk import CHUNK_CHARACTERS, Chunk, chunk
 from crewmix.knowledge.load import find_files, read_bytes, read_document
 from crewmix.knowledge.names import document_names
 from crewmix.knowledge.parts import Unreadable
@@ -24,7 +24,7 @@ from crewmix.knowledge.sources import Source
 __all__ = ["Hit", "Index"]
 
 _SCHEMA = (
-    "create table knowledge_meta(version integer not null)",
+    "create table knowledge_meta(version text not null)",
     """create table knowledge_files(
         path text primary key, mtime integer not null, size integer not null, sha text not null,
         skipped text not null, warning text not null)""",
@@ -37,8 +37,8 @@ _SCHEMA = (
         tokenize='porter unicode61 remove_diacritics 2')""",
 )
 _TABLES = ("knowledge_fts", "knowledge_chunks", "knowledge_files", "knowledge_meta")
-_VERSION = 1
-"""Of the schema, the loaders and the chunker together: another number makes the index anew."""
+_VERSION = f"1/{CHUNK_CHARACTERS}"
+"""Of schema, loaders and chunker together: another one makes the index anew."""
 _ONE_PHRASE = "select rowid, -bm25(knowledge_fts, 2.0, 1.5, 1.0) from knowledge_fts where knowledge_fts match ?"
 _OWN = "select id from knowledge_chunks where path in (select path from temp.mine)"
 _ROWS = "select id, path, place, heading, text from knowledge_chunks where id in (select value from json_each(?))"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from crewmix.definitions.project import Project
 from crewmix.errors import NotFoundError
+from crewmix.journal.lock import is_worked
 from crewmix.journal.open import open_store
 from crewmix.journal.store import RunRow, SqliteStore
 
@@ -17,18 +19,28 @@ def _store(project: Project) -> SqliteStore:
 
 
 def list_runs(project: Project, limit: int = 50) -> list[RunRow]:
-    """The project's runs, the newest first; none when nothing was run yet."""
-    return _store(project).runs(limit) if project.database.exists() else []
+    """The project's runs, the newest first; none when nothing was run yet. See `find_run` for their status."""
+    rows = _store(project).runs(limit) if project.database.exists() else []
+    return [_as_it_is(project, row) for row in rows]
 
 
 def find_run(project: Project, run_id: str) -> RunRow:
     """A run by its id, the beginning of its id, or `last`.
 
+    A run whose process was killed has the status `interrupted`: it can be resumed.
+
     Raises:
         NotFoundError: There is none, or several match.
         StorageError: The journal cannot be read.
     """
-    return _store(project).run(run_id)
+    return _as_it_is(project, _store(project).run(run_id))
+
+
+def _as_it_is(project: Project, row: RunRow) -> RunRow:
+    """The row with the status `interrupted` when it says `running` and no process holds the run."""
+    if row.status != "running" or is_worked(project.state, row.run_id):
+        return row
+    return replace(row, status="interrupted")
 
 
 def run_events(project: Project, run_id: str) -> list[dict[str, Any]]:

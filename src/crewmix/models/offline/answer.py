@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from crewmix.models.offline.likeness import same
 from crewmix.models.offline.passages import Passage, quotable
 from crewmix.models.offline.questions import parts
-from crewmix.models.offline.rank import Ranking, Scored, same
+from crewmix.models.offline.rank import Ranking, Scored
 from crewmix.models.offline.sentences import Statement, statements
 from crewmix.models.offline.summary import central, wants_summary
 from crewmix.models.offline.texts import declined, is_meta, no_evidence, wants_creation, written

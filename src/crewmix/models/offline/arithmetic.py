@@ -6,7 +6,7 @@ import re
 
 CALCULATE = "calculate"
 _NUMBER = r"\d[\d_]*(?:\.\d+)?"
-_EXPRESSION = re.compile(rf"[(\s]*-?{_NUMBER}[\s)]*(?:(?:\*\*|//|[*/+^×÷·]|\s-\s)[\s(]*-?{_NUMBER}[\s)]*)+")
+_EXPRESSION = re.compile(rf"[(\s]*-?{_NUMBER}[\s)]*(?:(?:\*\*|//|[*/+^×÷·]|(?<=[\s)])-\s)[\s(]*-?{_NUMBER}[\s)]*)+")
 _PERCENT = re.compile(rf"({_NUMBER})\s*(?:%|percent|prozent)\s*(?:of|von)\s*({_NUMBER})", re.IGNORECASE)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import combinations
 
-from crewmix.models.offline.rank import facts
+from crewmix.models.offline.likeness import facts
 from crewmix.models.offline.sentences import Statement
 from crewmix.models.offline.words import stems
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from crewmix.models.offline.answer import best
 from crewmix.models.offline.contradict import disputes
+from crewmix.models.offline.likeness import same
 from crewmix.models.offline.questions import asked
-from crewmix.models.offline.rank import Ranking, same
+from crewmix.models.offline.rank import Ranking
 from crewmix.models.offline.sentences import Statement, has_code, statements
 from crewmix.models.offline.texts import declined, is_meta, no_evidence, wants_creation, written
 from crewmix.models.types import Brief
@@ -34,7 +35,9 @@ def merge(brief: Brief) -> str:
 
 def _together(question: str, drafts: Sequence[str]) -> tuple[str, list[Statement]]:
     pool = _claims(drafts)
-    chosen = best(question, pool, _STATEMENTS) or pool[:_STATEMENTS]
+    ranked = best(question, pool, _STATEMENTS)
+    rest = [s for s in pool if not any(same(s.text, other.text) for other in ranked)]
+    chosen = [*ranked, *rest][:_STATEMENTS]
     if not chosen:
         return (declined if wants_creation(question) else no_evidence)(question), []
     return written(chosen), chosen
@@ -82,8 +85,8 @@ def _without_dissent(drafts: Sequence[str]) -> tuple[list[str], list[str]]:
 def _fullest(brief: Brief) -> str:
     """The draft that speaks to most of the question, whole: code cannot be merged sentence by sentence."""
 
-    def covered(draft: str) -> float:
+    def worth(draft: str) -> tuple[float, int]:
         ranking = Ranking(brief.question, statements(draft))
-        return ranking.coverage(ranking.scored)
+        return ranking.coverage(ranking.scored), len(draft)
 
-    return max(brief.drafts, key=covered)
+    return max(brief.drafts, key=worth)

@@ -89,7 +89,7 @@ def _whole(text: str, item: bool, ended: bool) -> bool:
     if all(word[:1].isupper() for word in text.split() if len(word) > 3 and word[0].isalpha()) and not text.isupper():
         return False
     capital = bool(re.match(r"[\"'“‘„«(`*\[]*[A-ZÀ-ÖØ-Þ0-9]", text))
-    return (capital and (item or ended)) or (item and ended)
+    return capital and (item or ended)
 
 
 def _shortened(text: str) -> str:

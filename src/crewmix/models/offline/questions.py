@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from crewmix.models.offline.sentences import statements
-from crewmix.models.offline.words import STOP_WORDS, words
+from crewmix.models.offline.words import STOP_WORDS, is_german, words
 
 _ITEM = re.compile(r"^\s*(?:[-*+•]|\(?\d{1,2}[.)])\s+(\S.*)$")
 _ASKING = "which|what|who|whom|whose|when|where|why|how|welche[rsnm]?|was|wer|wem|wann|wo|warum|wie|woher|wohin|wieso"
@@ -114,9 +114,8 @@ def _asks(sentence: str) -> bool:
 def _clauses(sentence: str) -> list[Piece]:
     compared = _COMPARE.match(sentence)
     if compared:
-        return _each("What is said about {thing}{tail}?", compared["things"], compared["aspect"] or "", 2) or [
-            Piece(sentence)
-        ]
+        form = "Was steht über {thing}{tail}?" if is_german(sentence) else "What is said about {thing}{tail}?"
+        return _each(form, compared["things"], compared["aspect"] or "", 2) or [Piece(sentence)]
     questions = _NEXT_QUESTION.split(sentence)
     if len(questions) > 1 and re.match(rf"(?:{_ASKING})\b|.*\?$", questions[0], re.IGNORECASE):
         return [Piece(_asked(questions[0], question)) for question in questions]

@@ -4,30 +4,45 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from crewmix.models.offline.likeness import documents, facts, overlap, same
 from crewmix.models.offline.passages import shouted
 from crewmix.models.offline.related import RELATED
 from crewmix.models.offline.sentences import Statement
-from crewmix.models.offline.words import content_words, names, stem, stems, words
+from crewmix.models.offline.words import content_words, names, stem, words
 
 _FEW_TERMS = 2
 _RELATED_WORTH = 0.8
 _NAMED_WORTH = 0.6
 _PAIR_WORTH = 0.3
 _USUAL_LENGTH = 18
+_FLOOR = 1.0
 _EVIDENCE = 0.4
-_SAME = 0.8
 _RELEVANT = 0.4
-_FOCUSED = 0.5
+_FOCUSED = 0.7
+_HEAD_ALONE = 0.5
 _SAME_DOCUMENT = 0.5
 _OTHER_FACTS = 0.3
 _KIND = re.compile(r"\b(?:of|von|dieser) (?:(?:the|these|those|all|our|den|diesen) )?(\w+)", re.IGNORECASE)
 _ASKS_WHICH = re.compile(r"^\W*(?:which|what|welche\w*) (?:of|von|dieser)\b", re.IGNORECASE)
 _EXCEPTED = re.compile(r"\((?:other than|except|excluding|without|außer|ausgenommen|ohne)\b[^)]*\)", re.IGNORECASE)
-_NEGATIONS = frozenset("not no never none cannot without nicht kein keine keinen nie ohne".split())
+_ASKS_WHAT_IS = re.compile(
+    r"^\W*(?:what|who|was|wer)\s+(?:is|are|was|were|ist|sind|war|waren|does .* mean|bedeutet)\b", re.IGNORECASE
+)
+_DEFINES = re.compile(r"\b(?:is|are|was|were|means|ist|sind|war|waren|bedeutet|bezeichnet)\b", re.IGNORECASE)
+_ASIDE = re.compile(
+    r"\W*(?:if|unless|notwithstanding|for example|however|except|although|it is not|also|moreover|finally|"
+    r"wenn|falls|sofern|zum beispiel|z\. ?b\.|jedoch|außer|obwohl|auch|außerdem)\b",
+    re.IGNORECASE,
+)
+_FIRST_WORDS = 3
+_FIRST_CHARACTERS = 60
+_DEFINITION = 1.5
+_DEFINITION_OF = re.compile(r"[\"“„][^\"“”]+[\"”“].{0,60}\b(?:means?|bedeutet|bezeichnet)\b")
+_UNASKED_DEFINITION = 0.5
 _ABOUT_TEXTS = frozenset(
     map(
         stem,
@@ -79,9 +94,15 @@ class Ranking:
 
     def __init__(self, question: str, pool: Sequence[Statement]) -> None:
         self.terms = question_terms(question)
+        self._compounds = _compounds(question, self.terms)
+        self._defines = _ASKS_WHAT_IS.match(question) is not None
         self._names = {stem(word) for name in names(question) for word in words(name)} & set(self.terms)
         self._pairs = {(stem(a), stem(b)) for a, b in pairwise(content_words(question))}
         self._bags = [[stem(word) for word in words(_EXCEPTED.sub("", statement.text))] for statement in pool]
+        by_document: dict[frozenset[str], set[str]] = {}
+        for statement, bag in zip(pool, self._bags, strict=True):
+            by_document.setdefault(documents(statement), set()).update(bag)
+        self._texts = list(by_document.values())
         self._weights = {term: self._weight(term) for term in self.terms}
         scored = [self._scored(statement, bag) for statement, bag in zip(pool, self._bags, strict=True)]
         needed = 1 if len(self.terms) <= _FEW_TERMS else 2
@@ -95,31 +116,52 @@ class Ranking:
         return RELATED.get(term, frozenset[str]()).difference(self.terms)
 
     def _weight(self, term: str) -> float:
-        among = sum(term in bag or not self._related(term).isdisjoint(bag) for bag in self._bags)
-        return math.log(1 + (len(self._bags) - among + 0.5) / (among + 0.5)) + 0.1
+        """How telling a term is: rare among the statements, and rarer still among the documents."""
+        return _FLOOR + self._rarity(term, self._bags) + self._rarity(term, self._texts)
+
+    def _rarity(self, term: str, texts: Sequence[Collection[str]]) -> float:
+        among = sum(term in text or not self._related(term).isdisjoint(text) for text in texts)
+        return math.log(1 + (len(texts) - among + 0.5) / (among + 0.5))
 
     def _scored(self, statement: Statement, bag: Sequence[str]) -> Scored:
         about = f"{statement.label} {statement.heading} {' '.join(statement.tags)}"
         named = frozenset(map(stem, words(about))).intersection(self.terms)
-        said = {term: self._said(term, frozenset(bag)) for term in self.terms}
-        asked = [term for term in self.terms if term not in named | self._names]
+        said = self._said(frozenset(bag), named)
+        asked = [term for term in self.terms if term not in self._names and (said[term] or term not in named)]
         own = sum(self._weights[term] * said[term] for term in asked)
         focus = own / sum(self._weights[term] for term in asked) if asked else 1.0
         worth = {term: max(said[term], _NAMED_WORTH * (term in named)) for term in self.terms}
         score = sum(self._weights[term] * worth[term] for term in self.terms)
-        score *= 0.5 + 0.5 * score / sum(self._weights.values())
+        score *= score / (sum(self._weights.values()) or 1.0)
         score += sum(_PAIR_WORTH * self._weights.get(b, 0.0) for a, b in pairwise(bag) if (a, b) in self._pairs)
-        score /= 0.75 + 0.25 * max(len(bag), _USUAL_LENGTH // 2) / _USUAL_LENGTH
+        score /= 0.9 + 0.1 * min(max(len(bag) / _USUAL_LENGTH, 0.5), 2.0)
         terms = (
             frozenset(term for term in self.terms if worth[term]) if any(said.values()) and focus else frozenset[str]()
         )
-        quiet = 0.7 if shouted(statement.text) else 1.0
-        return Scored(statement, score * quiet, terms, named, focus)
+        if (
+            self._defines
+            and set(bag[:_FIRST_WORDS]) & set(self.terms)
+            and _DEFINES.search(statement.text[:_FIRST_CHARACTERS])
+        ):
+            score *= _DEFINITION
+        elif _DEFINITION_OF.match(statement.text):
+            score *= _UNASKED_DEFINITION
+        return Scored(statement, score * _plainness(statement.text), terms, named, focus)
 
-    def _said(self, term: str, present: frozenset[str]) -> float:
-        if term in present:
-            return 1.0
-        return 0.0 if self._related(term).isdisjoint(present) else _RELATED_WORTH
+    def _said(self, present: frozenset[str], named: frozenset[str]) -> dict[str, float]:
+        """What each term is worth in a statement: said itself, by a related word that stands for no other term, or not.
+
+        In "patent rights" the rights alone count for half.
+        """
+        worth = {term: float(term in present) for term in self.terms}
+        free = set(present)
+        for term in self.terms:
+            related = self._related(term) & free
+            if not worth[term] and related:
+                free -= related
+                worth[term] = _RELATED_WORTH
+        alone = {head for modifier, head in self._compounds if not worth[modifier] and modifier not in named}
+        return {term: value * (_HEAD_ALONE if term in alone else 1.0) for term, value in worth.items()}
 
     def coverage(self, chosen: Iterable[Scored]) -> float:
         """The share of the question that the chosen statements speak to, 0 to 1; rare words weigh more."""
@@ -142,42 +184,33 @@ class Ranking:
         while left and len(chosen) < limit:
             best = max(left, key=lambda s: _marginal(s, chosen, spread))
             left.remove(best)
-            if _marginal(best, chosen, False) >= _RELEVANT * self.scored[0].score:
+            if _marginal(best, chosen, spread) >= _RELEVANT * self.scored[0].score:
                 chosen.append(best)
         return chosen if self.coverage(chosen) >= _EVIDENCE else []
 
 
+def _compounds(question: str, terms: Sequence[str]) -> set[tuple[str, str]]:
+    """Pairs of terms that stand directly behind each other in the question."""
+    found = [stem(word) for word in words(question)]
+    return {(a, b) for a, b in pairwise(found) if a in terms and b in terms and a != b}
+
+
+def _plainness(text: str) -> float:
+    """Plain assertions answer a question better than conditions, exceptions, denials and shouting."""
+    return (0.7 if shouted(text) else 1.0) * (0.7 if _ASIDE.match(text) else 0.9 if facts(text)[1] else 1.0)
+
+
 def _marginal(scored: Scored, chosen: Sequence[Scored], spread: bool) -> float:
-    """What a statement is worth beside those already chosen."""
-    repeated = max((_repetition(scored.statement.text, other.statement.text) for other in chosen), default=0.0)
-    known = spread and any(documents(scored.statement) & documents(other.statement) for other in chosen)
-    return scored.score * (1 - repeated) * (_SAME_DOCUMENT if known else 1.0)
-
-
-def documents(statement: Statement) -> frozenset[str]:
-    """Names of the documents that a statement cites."""
-    return frozenset(tag[1:-1].rpartition(":")[0] for tag in statement.tags)
+    """What a statement is worth beside those already chosen; with `spread`, beside those of the same document."""
+    own = documents(scored.statement)
+    beside = [c.statement.text for c in chosen if not spread or own & documents(c.statement)]
+    repeated = max((_repetition(scored.statement.text, text) for text in beside), default=0.0)
+    return scored.score * (_SAME_DOCUMENT if spread and beside else 1.0)
 
 
 def _repetition(one: str, other: str) -> float:
     """How much of a statement another one has said; what differs in substance is no repetition, however alike."""
     return overlap(one, other) * (1.0 if facts(one) == facts(other) else _OTHER_FACTS)
-
-
-def overlap(one: str, other: str) -> float:
-    """Jaccard likeness of two texts over stems of content words."""
-    a, b = frozenset(stems(one)), frozenset(stems(other))
-    return len(a & b) / len(a | b) if a | b else 0.0
-
-
-def facts(text: str) -> tuple[frozenset[str], bool]:
-    """What makes two alike sentences differ in substance: their numbers, and whether they deny."""
-    return frozenset(re.findall(r"\d+(?:[.,]\d+)*", text)), not _NEGATIONS.isdisjoint(words(text))
-
-
-def same(one: str, other: str) -> bool:
-    """Whether two statements say the same."""
-    return facts(one) == facts(other) and overlap(one, other) >= _SAME
 
 
 def unrepeated(found: Sequence[Scored]) -> list[Scored]:

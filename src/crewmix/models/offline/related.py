@@ -7,7 +7,7 @@ from crewmix.models.offline.words import STOP_WORDS, stem
 _GROUPS = """
 keep retain include preserve reproduce maintain intact keeping behalten beibehalten enthalten
 require must shall need condition provided requirement obligation mandatory muss müssen verlangen erfordern pflicht
-allow permit grant permission right may free erlauben dürfen darf gestatten erlaubt gewähren
+allow permit grant permission right may erlauben dürfen darf gestatten erlaubt gewähren
 forbid prohibit disallow restrict restriction not verbieten verboten untersagt
 change modify modification alter edit ändern änderung bearbeiten
 distribute redistribute redistribution share publish convey weitergeben verbreiten verteilen

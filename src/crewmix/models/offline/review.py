@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from crewmix.models.offline.answer import best
 from crewmix.models.offline.contradict import disputes
+from crewmix.models.offline.likeness import documents, same
 from crewmix.models.offline.questions import parts
-from crewmix.models.offline.rank import documents, same
 from crewmix.models.offline.sentences import Statement, statements
 from crewmix.models.offline.texts import is_meta
 from crewmix.models.types import Brief

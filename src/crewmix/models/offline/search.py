@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from crewmix.models.offline.questions import parts
 from crewmix.models.offline.rank import question_terms
 from crewmix.models.offline.related import spoken_forms
+from crewmix.models.offline.summary import wants_summary
 from crewmix.models.offline.words import acronyms, content_words, names, stem
 from crewmix.models.types import ChatMessage, ToolSpec
 
@@ -16,6 +17,7 @@ _MOST = 3
 _PASSAGES = 8
 _RELATED_EACH = 4
 _LONGEST_QUERY = 20
+_OVERVIEW = ("overview", "introduction", "about", "purpose", "überblick", "einleitung")
 
 
 def searches(question: str, asked: Sequence[str], enough: bool, again: int) -> str:
@@ -41,6 +43,8 @@ def _queries(question: str) -> list[str]:
     short = {word.lower(): word for word in acronyms(question)}
     plain = [content_words(part) for part in asked]
     related = [[w for word in _matter(part) for w in (word, *spoken_forms(word)[:_RELATED_EACH])] for part in asked]
+    if wants_summary(question):
+        related = [[*_matter(question), *_OVERVIEW]]
     found = [list(dict.fromkeys(query))[:_LONGEST_QUERY] for query in [*plain, *related, *map(names, asked)]]
     return list(dict.fromkeys(" ".join(short.get(word, word) for word in query) for query in found if query))
 

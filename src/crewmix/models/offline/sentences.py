@@ -18,6 +18,10 @@ _TABLE = re.compile(r"^\s*\|.*\|\s*$|^\s*\+[-=+]+\+\s*$")
 _COMMENT = re.compile(r"^\s*(?:/\*+|\*+/|\*+|//+|#+|;+|%+|>+|\.\.)(?=\s|$)\s?")
 _FRAME = re.compile(r"^\s*/?\*+(?:/|\s*$)|^\s*\*.*\s\*\s*$")
 _FRAME_END = re.compile(r"\s+\*+/?\s*$")
+_PICTURE = re.compile(
+    r"!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])|</?(?:a|b|br|code|div|em|i|img|p|span|strong|sub|sup)\b[^<>]*>"
+)
+_LINK = re.compile(r"\[([^\[\]]+)\](?:\([^()]*\)|\[[^\[\]]*\])")
 _END = re.compile(
     r"[.!?…]+[\"'”’»)\]*_]*(?:\s*" + TAG.pattern + r")*(?=\s+[\"'“‘„«(*\[`]*[A-ZÀ-ÖØ-Þ0-9]|\s*$)"
     r"|[。！？]+[”’」』]*(?:\s*" + TAG.pattern + r")*"
@@ -72,6 +76,7 @@ def has_code(text: str) -> bool:
 def _statement(sentence: str, item: bool) -> Statement:
     tags = tuple(dict.fromkeys(TAG.findall(sentence)))
     bare = re.sub(r"\s+([.,;:!?])", r"\1", TAG.sub("", sentence))
+    bare = _LINK.sub(r"\1", _PICTURE.sub("", bare))
     label = re.match(r"\*\*([^*]+)\*\*:?\s+", bare.strip())
     if label:
         bare = bare.strip()[label.end() :]

@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from crewmix.models.offline.likeness import overlap
 from crewmix.models.offline.passages import shouted
-from crewmix.models.offline.rank import question_terms, same
+from crewmix.models.offline.rank import question_terms
 from crewmix.models.offline.sentences import Statement
 from crewmix.models.offline.words import stem, stems, words
 
@@ -17,6 +18,8 @@ _WANTED = re.compile(
     re.IGNORECASE,
 )
 _LONG = 40
+_ALIKE = 0.5
+_EARLY = 100
 
 
 def wants_summary(question: str) -> bool:
@@ -34,7 +37,7 @@ def central(question: str, pool: Sequence[Statement], limit: int) -> list[Statem
     ranked = sorted(range(len(among)), key=lambda n: (-_centrality(among[n], common), n))
     chosen: list[int] = []
     for number in ranked:
-        if len(chosen) < limit and not any(same(among[number].text, among[n].text) for n in chosen):
+        if len(chosen) < limit and not any(overlap(among[number].text, among[n].text) >= _ALIKE for n in chosen):
             chosen.append(number)
     return [among[n] for n in sorted(chosen)]
 
@@ -48,7 +51,14 @@ def _stems(text: str) -> set[str]:
 
 
 def _centrality(statement: Statement, common: Counter[str]) -> float:
-    """How many other statements share its words, for its length."""
+    """How many other statements share its words, for its length; what stands early in a document weighs more."""
     found = set(stems(statement.text))
     shared = sum(common[word] - 1 for word in found)
-    return shared / (len(found) + _LONG / 4) * (0.5 if shouted(statement.text) else 1.0)
+    prose = 0.3 if "://" in statement.text else 0.5 if statement.item or shouted(statement.text) else 1.0
+    return shared / (len(found) + _LONG / 4) * prose / (1 + _place(statement) / _EARLY)
+
+
+def _place(statement: Statement) -> int:
+    """The first line or page the statement cites."""
+    place = re.search(r":p?(\d+)(?:-\d+)?\]$", statement.tags[0]) if statement.tags else None
+    return int(place.group(1)) if place else 0
