@@ -16,7 +16,7 @@ from autogen_core.models import (
     UserMessage,
 )
 from autogen_core.tools import FunctionTool
-from chat_parts import running
+from support.chat_parts import running
 from pydantic import BaseModel
 
 from crewmix.errors import BudgetExceededError, ModelUnavailableError, NotFoundError, UsageError

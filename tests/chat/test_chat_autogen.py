@@ -14,7 +14,7 @@ from autogen_agentchat.messages import StopMessage
 from autogen_agentchat.teams import BaseGroupChat
 from autogen_agentchat.teams._group_chat._base_group_chat_manager import BaseGroupChatManager
 from autogen_agentchat.teams._group_chat._chat_agent_container import ChatAgentContainer
-from chat_parts import Rounds, Waiting, member, running
+from support.chat_parts import Rounds, Waiting, member, running
 
 from crewmix.agents.base import Contribution
 from crewmix.chat import autogen_chat
@@ -171,7 +171,7 @@ def test_traces_hold_one_span_a_turn_and_no_text():
     pytest.importorskip("opentelemetry.sdk")
     script = """
 import asyncio, sys
-sys.path.insert(0, "tests/chat")
+sys.path.insert(0, "tests")
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -180,7 +180,7 @@ spans = InMemorySpanExporter()
 provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(spans))
 trace.set_tracer_provider(provider)
-from chat_parts import Rounds, member, running
+from support.chat_parts import Rounds, member, running
 from crewmix.chat.hold import hold
 async def main():
     async with running() as here:

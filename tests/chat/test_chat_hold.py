@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from chat_parts import Paid, Rounds, Waiting, echo, failing, member, running
+from support.chat_parts import Paid, Rounds, Waiting, echo, failing, member, running
 
 from crewmix.agents.base import Contribution, Failure
 from crewmix.chat.base import Member
@@ -348,8 +348,8 @@ async def test_nothing_is_printed_or_logged(engine, capfd, caplog):
 def test_a_chat_of_one_imports_no_autogen():
     script = """
 import asyncio, sys
-sys.path.insert(0, "tests/chat")
-from chat_parts import Rounds, member, running
+sys.path.insert(0, "tests")
+from support.chat_parts import Rounds, member, running
 from crewmix.chat.hold import hold
 async def main():
     async with running() as here:

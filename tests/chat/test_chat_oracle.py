@@ -2,7 +2,7 @@
 
 import asyncio
 
-from chat_parts import Rounds, echo, running
+from support.chat_parts import Rounds, echo, running
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

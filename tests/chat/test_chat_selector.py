@@ -1,7 +1,7 @@
 """Speakers picked by a model or a function, through the real gateway and journal."""
 
 import pytest
-from chat_parts import Paid, failing, member, running
+from support.chat_parts import Paid, failing, member, running
 
 from crewmix.chat.base import Choose, Transcript
 from crewmix.chat.hold import hold

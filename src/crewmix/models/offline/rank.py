@@ -205,7 +205,7 @@ def _marginal(scored: Scored, chosen: Sequence[Scored], spread: bool) -> float:
     own = documents(scored.statement)
     beside = [c.statement.text for c in chosen if not spread or own & documents(c.statement)]
     repeated = max((_repetition(scored.statement.text, text) for text in beside), default=0.0)
-    return scored.score * (_SAME_DOCUMENT if spread and beside else 1.0)
+    return scored.score * (1 - repeated) * (_SAME_DOCUMENT if spread and beside else 1.0)
 
 
 def _repetition(one: str, other: str) -> float:
