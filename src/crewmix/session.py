@@ -187,7 +187,7 @@ def _ledger(owner: str, budget: BudgetSpec | None, run: Run, scope: str, role: s
     limits = Limits(spec.usd, spec.calls, spec.tokens, spec.seconds, spec.unpriced == "deny")
 
     def warn(name: str, limit: str, used: float, allowed: float, mark: float) -> None:
-        run.emit(BudgetWarning(scope=scope, owner=name, limit=limit, used=used, allowed=allowed, share=mark))
+        run.emit(BudgetWarning(owner=name, limit=limit, used=used, allowed=allowed, share=mark), scope)
 
     ledger = Ledger(owner, limits, warn)
     for place, response in run.answered("model"):

@@ -7,6 +7,7 @@ import pytest
 
 from crewmix.errors import FencedError, NotFoundError, RunCancelledError, StorageError
 from crewmix.journal.events import Event, ModelCalled, TextDelta, Warned, event_from_dict
+from crewmix.journal.redact import Redactor
 from crewmix.journal.run import Run, Scope
 from crewmix.journal.store import SqliteStore
 
@@ -216,3 +217,15 @@ def test_a_file_that_is_no_database_is_a_clear_error(tmp_path):
     path.write_text("this is no database, it is a text file that is long enough to be looked at")
     with pytest.raises(StorageError, match="cannot be opened"):
         SqliteStore(path)
+
+
+async def test_a_secret_with_quotes_and_line_breaks_is_hidden_too(store):
+    secret = 'pass"word\nwith \\ everything'
+    await store.create_run("run1", "crew", "goal", {})
+    run = Run("run1", store, redactor=Redactor([secret]))
+    await Scope(run, "here").effect("tool", {"a": secret}, answering({"b": secret}, []))
+    shown = Scope(run, "here").emit(Warned(code="c", message=f"<{secret}>"))
+    await store.flush()
+    assert shown.message == "<[redacted]>"
+    assert store.events("run1")[0]["message"] == "<[redacted]>"
+    assert [json.loads(v) for v in store.effects("run1").values()] == [{"b": "[redacted]"}]

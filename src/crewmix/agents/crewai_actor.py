@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crewmix.agents.crewai_turn import RoleAgents, Spent
     from crewmix.models.gateway import Gateway
 
-THREADS = 64
+THREADS = 48
 """The most crewAI turns of the process at the same time; further ones wait."""
 
 

@@ -32,6 +32,8 @@ from crewai.tools import BaseTool
 from crewai.tools.tool_failure import ToolExecutionFailedError
 from crewai.utilities.i18n import I18N_DEFAULT
 
+from crewmix.agents.crewai_executor import stay_on_thread
+
 if TYPE_CHECKING:
     from crewmix.models.gateway import Gateway
 
@@ -98,7 +100,7 @@ class RoleAgents:
 
     def _make(self) -> Agent:
         role, goal, backstory, llm, max_iter, window, native = self._kind
-        return Agent(
+        agent = Agent(
             role=role,
             goal=goal,
             backstory=backstory,
@@ -109,6 +111,7 @@ class RoleAgents:
             allow_delegation=False,
             verbose=False,
         )
+        return stay_on_thread(agent)
 
 
 class _IdleAgents:

@@ -8,7 +8,8 @@ filled in when it is emitted. `TextDelta` is live only and not kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, ClassVar
 
 
@@ -28,7 +29,12 @@ class Event:
 
     def as_dict(self) -> dict[str, Any]:
         """The event as JSON-able data, with its `type`."""
-        return {"type": self.type, **asdict(self)}
+        return {"type": self.type, **{name: getattr(self, name) for name in _field_names(type(self))}}
+
+
+@cache
+def _field_names(kind: type[Event]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,8 +244,8 @@ def event_from_dict(data: Mapping[str, Any]) -> Event:
     Raises:
         KeyError: The type is unknown, e.g. written by a newer version.
     """
-    fields = {k: v for k, v in data.items() if k != "type"}
-    for name, value in fields.items():
+    values = {k: v for k, v in data.items() if k != "type"}
+    for name, value in values.items():
         if isinstance(value, list):
-            fields[name] = tuple(value)  # pyright: ignore[reportUnknownArgumentType]
-    return _subclasses(Event)[data["type"]](**fields)
+            values[name] = tuple(value)  # pyright: ignore[reportUnknownArgumentType]
+    return _subclasses(Event)[data["type"]](**values)

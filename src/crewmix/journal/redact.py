@@ -6,6 +6,7 @@ things that look like a key are replaced as well.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -34,6 +35,8 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         from_environment = (v for k, v in os.environ.items() if _SECRET_NAME.search(k))
         known = {s for s in (*secrets, *from_environment) if len(s) >= 8}
+        # Inside JSON text a quote or a line break of a secret is written differently.
+        known |= {json.dumps(s, ensure_ascii=False)[1:-1] for s in known}
         longest_first = sorted(known, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 

@@ -35,6 +35,10 @@ def canonical(value: Json) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
+def _as_text(event: Event) -> str:
+    return json.dumps(event.as_dict(), ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -72,12 +76,16 @@ class Run:
         self._listeners.append(listener)
         self.wants_deltas = self.wants_deltas or deltas
 
-    def emit(self, event: E) -> E:
-        """Number, scrub, keep and announce an event."""
-        stamped = self.redactor.event(replace(event, seq=self._seq + 1 if event.kept else 0, time=time.time()))
+    def emit(self, event: E, scope: str = "") -> E:
+        """Number, scrub, keep and announce an event that happened at `scope`."""
+        stamped = replace(event, scope=scope, seq=self._seq + 1 if event.kept else 0, time=time.time())
+        text = _as_text(stamped)
+        if self.redactor.text(text) != text:
+            stamped = self.redactor.event(stamped)
+            text = _as_text(stamped)
         if event.kept:
             self._seq += 1
-            self.store.add_event(self.run_id, stamped)
+            self.store.add_event(self.run_id, stamped.seq, text)
         for listener in list(self._listeners):
             listener(stamped)
         return stamped
@@ -184,7 +192,7 @@ class Scope:
 
     def emit(self, event: E) -> E:
         """Announce what happened here."""
-        return self.run.emit(replace(event, scope=self.path))
+        return self.run.emit(event, self.path)
 
     def deltas(self) -> Callable[[str], None] | None:
         """Where a model's text goes piece by piece while somebody watches; None when nobody does."""

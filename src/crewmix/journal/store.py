@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from crewmix.errors import FencedError, NotFoundError, StorageError
-from crewmix.journal.events import Event
 
 SCHEMA_VERSION = 1
 
@@ -216,10 +215,9 @@ class SqliteStore:
             )
         )
 
-    def add_event(self, run_id: str, event: Event) -> None:
-        """Queue an event for writing, in order."""
-        text = json.dumps(event.as_dict(), ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
-        row = (run_id, event.seq, text)
+    def add_event(self, run_id: str, seq: int, event: str) -> None:
+        """Queue an event, as JSON text, for writing, in order."""
+        row = (run_id, seq, event)
         self._submit(lambda: self._db.execute("insert or replace into events values(?,?,?)", row))
 
     async def finish_run(
