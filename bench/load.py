@@ -1,7 +1,7 @@
 """200 small runs at once in one process, against a provider that takes 200 ms.
 
-Each run is a chat of three roles, four turns, and a synthesis: 5 calls, 5 deep, so 1,000 calls and 1.0 s at best. CPU is that of this
-process alone; the provider runs in another.
+Each run is a chat of three roles, four turns, and a synthesis: 5 calls, 5 deep, so 1,000 calls and 1.0 s at best. CPU is that
+of this process alone; the provider runs in another.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.overlap import QUESTION, count_words, role
+from bench.overlap import QUESTION, role
 from bench.server import provider
 from crewmix import ChatSpec, Crew
 from crewmix.journal.events import Event, ModelCalled, RunFinished, TurnStarted
@@ -28,7 +28,6 @@ def crew(url: str, folder: Path, actor: str) -> Crew:
         plan="none",
         chat=ChatSpec(max_turns=4),
         models={"default": {"model": f"openai_compatible/bench@{url}", "concurrency": 1000}},
-        tools=[count_words] if actor == "tools" else [],
         project=folder,
     )
 

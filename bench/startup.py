@@ -51,7 +51,7 @@ def first_http_request(folder: Path) -> float:
     """The same through the shell and a real connection: process start to the end of a run whose one call takes no time."""
     (folder / "crews").mkdir()
     with provider(0.0) as url:
-        crew = "roles: [analyst]\nplan: none\nmodels: {default: openai_compatible/m@%s}\n" % url
+        crew = f"roles: [analyst]\nplan: none\nmodels: {{default: openai_compatible/m@{url}}}\n"
         (folder / "crews" / "one.yaml").write_text(crew)
         command = [sys.executable, "-m", "crewmix", "run", "one", "Why?", "--quiet"]
         waits: list[float] = []

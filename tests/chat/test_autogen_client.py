@@ -16,7 +16,6 @@ from autogen_core.models import (
     UserMessage,
 )
 from autogen_core.tools import FunctionTool
-from support.chat_parts import running
 from pydantic import BaseModel
 
 from crewmix.errors import BudgetExceededError, ModelUnavailableError, NotFoundError, UsageError
@@ -27,6 +26,7 @@ from crewmix.models.drivers.scripted import Rule, ScriptedCall, ScriptedModel, S
 from crewmix.models.gateway import Gateway
 from crewmix.models.profile import Profile
 from crewmix.models.types import ChatMessage, ToolCall
+from support.chat_parts import running
 
 HELLO = [UserMessage(content="hello", source="user")]
 
@@ -72,7 +72,7 @@ async def test_a_call_is_answered_metered_and_announced():
     async with running() as here:
         ledger = Ledger("run")
         usage = ScriptedUsage(input_tokens=7, output_tokens=3)
-        client, model = client_of(here, Rule(text="hi", usage=usage), ledger=ledger)
+        client, _ = client_of(here, Rule(text="hi", usage=usage), ledger=ledger)
         result = await client.create(HELLO)
         [called] = here.said(ModelCalled)
     assert (result.content, result.finish_reason, result.cached, result.thought) == ("hi", "stop", False, None)

@@ -14,12 +14,12 @@ from autogen_agentchat.messages import StopMessage
 from autogen_agentchat.teams import BaseGroupChat
 from autogen_agentchat.teams._group_chat._base_group_chat_manager import BaseGroupChatManager
 from autogen_agentchat.teams._group_chat._chat_agent_container import ChatAgentContainer
-from support.chat_parts import Rounds, Waiting, member, running
 
 from crewmix.agents.base import Contribution
 from crewmix.chat import autogen_chat
 from crewmix.chat.floor import Floor
 from crewmix.chat.hold import hold
+from support.chat_parts import Rounds, Waiting, member, running
 
 
 def floor_of(here, rounds, members):
@@ -187,7 +187,9 @@ async def main():
         await hold(here.scope, Rounds((("a", "b"), ("a",))), {"a": member(), "b": member()})
 asyncio.run(main())
 made = spans.get_finished_spans()
-assert sorted(s.name for s in made) == ["invoke_agent a_1", "invoke_agent a_1", "invoke_agent b_2"], made
+names = sorted(s.name for s in made)
+assert names[:2] == ["create_agent a_1", "create_agent b_2"], names
+assert names[2:] == ["invoke_agent a_1", "invoke_agent a_1", "invoke_agent b_2"], names
 assert "@" not in str([dict(s.attributes) for s in made])
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-from support.chat_parts import Paid, Rounds, Waiting, echo, failing, member, running
 
 from crewmix.agents.base import Contribution, Failure
 from crewmix.chat.base import Member
@@ -25,6 +24,7 @@ from crewmix.errors import (
     UsageError,
 )
 from crewmix.journal.events import MemberFailed, MessageSpoken, TurnStarted
+from support.chat_parts import Paid, Rounds, Waiting, echo, failing, member, running
 
 OVER_BUDGET = BudgetExceededError("calls", "run", allowed=1, needed=2)
 

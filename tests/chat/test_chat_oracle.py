@@ -2,7 +2,6 @@
 
 import asyncio
 
-from support.chat_parts import Rounds, echo, running
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from crewmix.chat import autogen_chat, native
 from crewmix.chat.base import Member
 from crewmix.chat.hold import hold
 from crewmix.errors import ModelUnavailableError
+from support.chat_parts import Rounds, echo, running
 
 NAMES = tuple("abcdef")
 

@@ -1,7 +1,6 @@
 """Speakers picked by a model or a function, through the real gateway and journal."""
 
 import pytest
-from support.chat_parts import Paid, failing, member, running
 
 from crewmix.chat.base import Choose, Transcript
 from crewmix.chat.hold import hold
@@ -22,6 +21,7 @@ from crewmix.models.drivers.scripted import Rule, ScriptedModel
 from crewmix.models.gateway import Gateway
 from crewmix.models.profile import Profile
 from crewmix.models.types import ModelReply
+from support.chat_parts import Paid, failing, member, running
 
 ROLES = [
     Role(name="ana", role="Analyst", goal="find facts"),

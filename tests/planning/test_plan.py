@@ -71,18 +71,22 @@ def test_more_tasks_than_allowed_are_refused():
     assert "at most 1" in problems[0]
 
 
+keys = st.sampled_from(["tasks", "id", "needs", "x"])
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["tasks", "id", "needs", "x"]), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+)
+plan_tasks = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["a", "b", "c", "é", ""]),
+        "description": st.text(max_size=3),
+        "needs": st.lists(st.sampled_from(["a", "b", "c", "z"]), max_size=3),
+        "roles": st.lists(st.sampled_from(["analyst", "?"]), max_size=2),
+    }
 )
 
 
-@given(json_values | st.fixed_dictionaries({"tasks": st.lists(st.fixed_dictionaries({
-    "id": st.sampled_from(["a", "b", "c", "é", ""]), "description": st.text(max_size=3),
-    "needs": st.lists(st.sampled_from(["a", "b", "c", "z"]), max_size=3), "roles": st.lists(st.sampled_from(["analyst", "?"]), max_size=2),
-}), max_size=4)}))  # fmt: skip
+@given(json_values | st.fixed_dictionaries({"tasks": st.lists(plan_tasks, max_size=4)}))
 def test_any_reply_is_either_a_sound_graph_or_a_list_of_mistakes(data):
     tasks, problems = check_plan(data, [ANALYST, WRITER], 3)
     assert bool(tasks) != bool(problems)
@@ -97,7 +101,7 @@ def test_a_fixed_plan_asks_no_planner(tmp_path):
 
 
 def test_without_a_plan_the_goal_is_the_task(tmp_path):
-    crew, model = crew_with([], tmp_path, plan="none")
+    crew, _ = crew_with([], tmp_path, plan="none")
     assert crew.run("goal").output == "merged 2 of goal"
 
 
