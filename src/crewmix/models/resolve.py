@@ -106,7 +106,7 @@ class _Finder:
         if isinstance(spec, str):
             spec = ModelSpec(model=spec)
         if spec.model != "auto":
-            return self._named(name, spec, spec.model, spec.base_url, "the crew names it")
+            return self._named(name, spec, spec.model, spec.base_url, "named in the crew or by the caller")
         if self._auto is None:
             self._auto = await self._find()
         model, address, why = self._auto

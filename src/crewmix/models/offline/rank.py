@@ -20,6 +20,7 @@ _NAMED_WORTH = 0.6
 _PAIR_WORTH = 0.3
 _USUAL_LENGTH = 18
 _FLOOR = 1.0
+_FEW_TEXTS = 8
 _EVIDENCE = 0.4
 _RELEVANT = 0.4
 _FOCUSED = 0.7
@@ -121,6 +122,8 @@ class Ranking:
 
     def _rarity(self, term: str, texts: Sequence[Collection[str]]) -> float:
         among = sum(term in text or not self._related(term).isdisjoint(text) for text in texts)
+        if len(texts) < _FEW_TEXTS:  # that none of so few texts has a word does not make it telling
+            among = max(among, 1)
         return math.log(1 + (len(texts) - among + 0.5) / (among + 0.5))
 
     def _scored(self, statement: Statement, bag: Sequence[str]) -> Scored:
