@@ -72,7 +72,7 @@ def _user_parts(role: Role, brief: Brief, expected_output: str, sources_known: b
     if role.approves:
         parts.append(REVIEW)
     elif said or drafts:
-        parts.append("Now give your own complete answer, correcting what is wrong.")
+        parts.append("Give your own complete answer, correcting errors.")
     if sources_known:
         parts.append(CITE)
     return parts

@@ -175,9 +175,13 @@ class _JsonSchema(GenerateJsonSchema):
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The model's JSON Schema, as short as it can be without losing anything."""
+    """The model's JSON Schema, as short as it can be: every call of a role pays for it.
+
+    That unknown arguments are refused need not be said in advance; a model that sends one is told.
+    """
     schema = model.model_json_schema(schema_generator=_JsonSchema)
     schema.pop("title", None)
+    schema.pop("additionalProperties", None)
     required = schema.get("required", [])
     for name, details in schema.setdefault("properties", {}).items():
         details.pop("title", None)
