@@ -250,6 +250,17 @@ def test_run_inside_a_running_loop_works_too(tmp_path):
     assert asyncio.run(blocking_call()) == "merged 2 of Why?"
 
 
+def test_run_on_crewmixs_own_loop_is_refused_instead_of_waiting_for_itself(tmp_path):
+    inner = crew(FunctionModel(speaking), tmp_path)
+
+    class Blocking:
+        async def complete(self, request, on_delta=None):
+            return inner.run("Why?")
+
+    with pytest.raises(UsageError, match="own event loop"):
+        crew(Blocking(), tmp_path).run("Why?")
+
+
 def test_runs_from_many_threads(tmp_path):
     team = crew(FunctionModel(speaking), tmp_path)
     outputs: list[str] = []
@@ -269,3 +280,9 @@ def test_an_answer_is_written_where_the_task_says(tmp_path):
     result = crew(FunctionModel(speaking), tmp_path, roles=ROLES[:1], tasks=tasks).run("Why?")
     assert (tmp_path / "out" / "ü.md").read_text(encoding="utf-8") == "zoe on A\n"
     assert any("out/ü.md/x of task u was not written" in w for w in result.warnings)
+
+
+def test_what_is_odd_about_a_document_is_a_warning_of_the_run(tmp_path):
+    (tmp_path / "old.txt").write_bytes("Das Café ist grün.".encode("cp1252"))
+    result = crew(FunctionModel(speaking), tmp_path, knowledge=[str(tmp_path)]).run("Why?")
+    assert "old.txt: not UTF-8; read as Windows-1252" in result.warnings

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from crewmix.definitions.definition import CrewDefinition
-from crewmix.definitions.given import from_python
+from crewmix.definitions.given import ModelSource, from_python, split_models, tool_names, with_free_tools
 from crewmix.definitions.load import define_crew, load_crew
 from crewmix.definitions.project import Project
-from crewmix.definitions.spec import BudgetSpec, CrewSpec, ModelSpec
+from crewmix.definitions.spec import BudgetSpec, CrewSpec
 from crewmix.errors import UsageError
 from crewmix.journal.events import Event
-from crewmix.loop import on_home_loop, submit, wait_for
+from crewmix.loop import at_home, wait_for
 
 if TYPE_CHECKING:
     from crewmix.agents.human import Asker
@@ -26,12 +25,6 @@ if TYPE_CHECKING:
     from crewmix.result import RunResult
     from crewmix.stream import RunStream
     from crewmix.tools.base import Approver, Tool
-
-ModelSource: TypeAlias = "str | ModelSpec | Mapping[str, Any] | Model"
-"""What may stand for a model in Python: a model string, a `ModelSpec` or its fields, or an object that answers itself."""
-
-STOP_SECONDS = 5.0
-"""The longest wait for a cancelled run to close its connections and its journal; usually it takes milliseconds."""
 
 
 class Crew:
@@ -65,9 +58,9 @@ class Crew:
         **fields: Any,
     ) -> None:
         place = _project(project)
-        strings, objects = _split(models)
+        strings, objects = split_models(models)
         spec = from_python(CrewSpec, {"name": "crew", **fields}, "Crew(…)")
-        definition = define_crew(spec, place, extra_tools=_names(tools), models=strings)
+        definition = define_crew(spec, place, extra_tools=tool_names(tools), models=strings)
         self._set(definition, place, tools, objects, None)
 
     @classmethod
@@ -100,8 +93,8 @@ class Crew:
         path = Path(name)
         beside = path if path.suffix in {".yaml", ".yml"} and path.exists() else None
         place = _project(project if project is not None else beside)
-        strings, objects = _split(models)
-        definition = load_crew(name, place, extra_tools=_names(tools), models=strings, inputs=inputs)
+        strings, objects = split_models(models)
+        definition = load_crew(name, place, extra_tools=tool_names(tools), models=strings, inputs=inputs)
         if knowledge is not None:
             paths = tuple(Path(folder).expanduser().resolve() for folder in knowledge)
             _require(paths)
@@ -117,7 +110,7 @@ class Crew:
             "inputs": dict(inputs or {}),
             "knowledge": None if knowledge is None else [str(p) for p in definition.knowledge],
             "budget": None if budget is None else definition.budget and definition.budget.model_dump(mode="json"),
-            "python": sorted([*_names(tools), *objects]),
+            "python": sorted([*tool_names(tools), *objects]),
         }
         crew._set(definition, place, tools, objects, options)
         crew._inputs = dict(inputs or {})
@@ -131,7 +124,7 @@ class Crew:
         objects: Mapping[str, Model],
         options: dict[str, Any] | None,
     ) -> None:
-        self._definition = _with_free_tools(definition, _names(tools))
+        self._definition = with_free_tools(definition, tool_names(tools))
         self._project = project
         self._tools = tuple(tools)
         self._objects = objects
@@ -192,7 +185,7 @@ class Crew:
             RunError: The run failed; `crewmix resume` can take it up again.
             BudgetExceededError: A budget ended it before there was anything to answer with.
         """
-        return self._wait(self._work(goal, inputs, (on_event, deltas), ask, approve, None))
+        return wait_for(self._work(goal, inputs, (on_event, deltas), ask, approve, None))
 
     async def arun(
         self,
@@ -205,7 +198,7 @@ class Crew:
         approve: Approver | None = None,
     ) -> RunResult:
         """The same as `run`, for async code. Cancelling the task cancels the run."""
-        return await self._await(self._work(goal, inputs, (on_event, deltas), ask, approve, None))
+        return await at_home(self._work(goal, inputs, (on_event, deltas), ask, approve, None))
 
     def stream(
         self,
@@ -221,7 +214,7 @@ class Crew:
         """
         from crewmix.stream import RunStream
 
-        return RunStream(lambda hear: self._await(self._work(goal, inputs, (hear, True), ask, approve, None)))
+        return RunStream(lambda hear: at_home(self._work(goal, inputs, (hear, True), ask, approve, None)))
 
     def resume(
         self,
@@ -241,7 +234,7 @@ class Crew:
             ask: As for `run`.
             approve: As for `run`.
         """
-        return self._wait(self._work(row.goal, None, (on_event, deltas), ask, approve, row))
+        return wait_for(self._work(row.goal, None, (on_event, deltas), ask, approve, row))
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -280,35 +273,6 @@ class Crew:
                 self._loaded = await asyncio.to_thread(_load_tools, names, self._project, self._tools) if names else {}
         return self._loaded
 
-    def _wait(self, work: Awaitable[RunResult]) -> RunResult:
-        ended = threading.Event()
-        future = submit(_noting(work, ended))
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            future.cancel()
-            ended.wait(STOP_SECONDS)
-            raise
-
-    async def _await(self, work: Awaitable[RunResult]) -> RunResult:
-        if on_home_loop():
-            return await work
-        ended = threading.Event()
-        future = submit(_noting(work, ended))
-        try:
-            return await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            future.cancel()
-            await asyncio.to_thread(ended.wait, STOP_SECONDS)
-            raise
-
-
-async def _noting(work: Awaitable[RunResult], ended: threading.Event) -> RunResult:
-    try:
-        return await work
-    finally:
-        ended.set()
-
 
 def _project(place: str | Path | Project | None) -> Project:
     if isinstance(place, Project):
@@ -316,55 +280,10 @@ def _project(place: str | Path | Project | None) -> Project:
     return Project.find(None if place is None else Path(place))
 
 
-def _split(
-    models: Mapping[str, ModelSource] | None,
-) -> tuple[dict[str, str | ModelSpec], dict[str, Model]]:
-    """Models that are named, and models that are Python objects; the latter stand as `python/NAME` in the definition."""
-    strings: dict[str, str | ModelSpec] = {}
-    objects: dict[str, Model] = {}
-    for name, model in (models or {}).items():
-        if isinstance(model, str | ModelSpec):
-            strings[name] = model
-        elif isinstance(model, Mapping):
-            strings[name] = from_python(ModelSpec, model, f"models[{name!r}]")
-        elif callable(getattr(model, "complete", None)):
-            objects[name] = model
-            strings[name] = f"python/{name}"
-        else:
-            raise UsageError(
-                f"the model {name!r} is a {type(model).__name__}",
-                hint="give a model string, a ModelSpec or an object with an async `complete(request, on_delta)`",
-            )
-    return strings, objects
-
-
 def _load_tools(names: Iterable[str], project: Project, extra: Sequence[object]) -> Mapping[str, Tool]:
     from crewmix.tools.registry import load_tools
 
     return load_tools(names, project, extra)
-
-
-def _names(tools: Iterable[object]) -> tuple[str, ...]:
-    from crewmix.definitions.tool_names import sanitize_tool_name
-
-    return tuple(
-        sanitize_tool_name(str(getattr(tool, "name", None) or getattr(tool, "__name__", ""))) for tool in tools
-    )
-
-
-def _with_free_tools(definition: CrewDefinition, names: Sequence[str]) -> CrewDefinition:
-    """The crew with tools that no role names given to every role that can call tools and is no reviewer."""
-    named = {tool for role in definition.roles for tool in role.tools}
-    free = tuple(name for name in names if name not in named)
-    if not free:
-        return definition
-    roles = tuple(
-        role.model_copy(update={"tools": (*role.tools, *free)})
-        if role.actor in {"auto", "crewai"} and not role.approves
-        else role
-        for role in definition.roles
-    )
-    return replace(definition, roles=roles)
 
 
 def _require(paths: Sequence[Path]) -> None:

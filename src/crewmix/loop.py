@@ -8,14 +8,19 @@ process, whatever loop or thread the caller has.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from crewmix.errors import UsageError
 
 T = TypeVar("T")
+
+STOP_SECONDS = 5.0
+"""The longest wait for cancelled work to close its connections and its journal; usually it takes milliseconds."""
 
 
 class _Home:
@@ -23,39 +28,47 @@ class _Home:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+        self.started: asyncio.AbstractEventLoop | None = None
 
     def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop.
+
+        Raises:
+            UsageError: It was started before this process was forked, so it does not run here.
+        """
+        if self._process not in (0, os.getpid()):
+            raise UsageError(
+                "crewmix was at work before this process was forked, and its threads do not exist here",
+                hint='fork before the first run, or use multiprocessing.get_context("spawn")',
+            )
         with self._lock:
-            if self._loop is None or self._loop.is_closed():
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="crewmix-home", daemon=True).start()
-            return self._loop
+            if self.started is None or self.started.is_closed():
+                self._process = os.getpid()
+                self.started = asyncio.new_event_loop()
+                threading.Thread(target=_run, args=(self.started,), name="crewmix-home", daemon=True).start()
+            return self.started
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    while not loop.is_closed():
+        with suppress(SystemExit, KeyboardInterrupt):  # whoever awaits the task that raised it gets it
+            loop.run_forever()
 
 
 _home = _Home()
 
 
-def home_loop() -> asyncio.AbstractEventLoop:
-    """The process's home loop, running on its own daemon thread."""
-    return _home.loop()
-
-
 def on_home_loop() -> bool:
     """Whether the caller runs on the home loop."""
     try:
-        return asyncio.get_running_loop() is _home.loop()
+        return asyncio.get_running_loop() is _home.started
     except RuntimeError:
         return False
 
 
-def submit(work: Coroutine[Any, Any, T]) -> Future[T]:
-    """Start `work` on the home loop from any thread; cancelling the future cancels the work."""
-    return asyncio.run_coroutine_threadsafe(work, _home.loop())
-
-
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` on the home loop and wait for its result on this thread.
+    """Run `work` on the home loop and wait for its result on this thread. Ctrl-C cancels it and waits until it has stopped.
 
     Raises:
         UsageError: When called on the home loop itself, where waiting would deadlock.
@@ -63,4 +76,54 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
     if on_home_loop():
         work.close()
         raise UsageError("a blocking call was made on crewmix's own event loop", hint="use the async form, e.g. `arun`")
-    return submit(work).result()
+    future, ended = _start(work)
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        future.cancel()
+        ended.wait(STOP_SECONDS)
+        raise
+
+
+async def at_home(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` on the home loop from any loop. Cancelling this cancels it and waits until it has stopped."""
+    if on_home_loop():
+        return await work
+    future, ended = _start(work)
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        future.cancel()
+        await asyncio.to_thread(ended.wait, STOP_SECONDS)
+        raise
+
+
+def _start(work: Coroutine[Any, Any, T]) -> tuple[Future[T], threading.Event]:
+    """The work's future, which is cancelled at once when asked to, and what is set when the work has really ended."""
+    future: Future[T] = Future()
+    ended = threading.Event()
+
+    def begin() -> None:
+        task = loop.create_task(work)
+        task.add_done_callback(end)
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(task.cancel) if future.cancelled() else None)
+
+    def end(task: asyncio.Task[T]) -> None:
+        ended.set()
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
+            future.cancel()
+        if not future.set_running_or_notify_cancel():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(task.result())
+
+    try:
+        loop = _home.loop()
+    except UsageError:
+        work.close()
+        raise
+    loop.call_soon_threadsafe(begin)
+    return future, ended

@@ -138,9 +138,7 @@ async def work_task(scope: Scope, work: Workplace, task: Task, needed: Sequence[
         TaskError: It failed and the crew file says to stop.
     """
     place = scope.at(f"task.{task.id}", task=task.id)
-    ledger = work.task_ledger(place, task)
-    if ledger is not None:
-        place = replace(place, ledgers=(*place.ledgers, ledger))
+    place = place.charged_to(work.task_ledger(place, task))
     place.emit(TaskStarted(task=task.id, description=task.description, roles=task.roles))
     policy, reason = work.crew.on_task_failure, ""
     for attempt in range(policy.retries + 1):
@@ -214,8 +212,7 @@ def _member(role: Role, work: Workplace, task: Task, needed: Sequence[TaskResult
             approves=role.approves,
             round=number,
         )
-        ledger = work.role_ledgers.get(role.name)
-        place = scope if ledger is None else replace(scope, ledgers=(*scope.ledgers, ledger))
+        place = scope.charged_to(work.role_ledgers.get(role.name))
         sourced = any(t.found for t in needed) or any(m.contribution.sources for m in seen)
         prompt = role_prompt(role, brief, task.expected_output, sources_known=sourced)
         return await work.actors[role.name].speak(Turn(place, role, prompt, brief, number))

@@ -13,6 +13,9 @@ from crewmix.models.types import Usage
 Status = Literal["done", "partial"]
 TaskStatus = Literal["done", "partial", "failed"]
 
+NOT_KEPT = "this run is kept in memory only and cannot be resumed"
+"""How the warning begins that a run could not be written into the project's journal."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpokenMessage:
@@ -89,6 +92,11 @@ class RunResult:
     confidence: float | None = None
     stopped_by: str | None = None
     """`budget` when the run ended before its work was done."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether the run is in the project's journal and can be looked at later."""
+        return not any(warning.startswith(NOT_KEPT) for warning in self.warnings)
 
     @property
     def drafts(self) -> tuple[DraftText, ...]:

@@ -28,7 +28,7 @@ from crewmix.models.gateway import Gateway
 from crewmix.models.resolve import resolve
 from crewmix.models.types import Model, ModelReply
 from crewmix.orchestrate import Workplace, orchestrate
-from crewmix.result import RunResult
+from crewmix.result import NOT_KEPT, RunResult
 from crewmix.tally import Tally, make_result
 from crewmix.tools.base import Approver, Tool, ToolContext
 
@@ -135,7 +135,7 @@ def _open_store(launch: Launch, run_id: str, closing: ExitStack) -> tuple[Sqlite
         memory = SqliteStore(None)
         closing.callback(memory.close)
         reason = error.message if isinstance(error, CrewmixError) else str(error)
-        return memory, f"this run is kept in memory only and cannot be resumed: {reason}"
+        return memory, f"{NOT_KEPT}: {reason}"
     return store, None
 
 
@@ -175,6 +175,8 @@ async def _index(project: Project, crew: CrewDefinition, root: Scope) -> Index |
     index = await asyncio.to_thread(Index.open, crew.knowledge, project.root, project.state / "knowledge.db")
     for path, reason in index.skipped:
         root.emit(Warned(code="document_skipped", message=f"{path} was not read: {reason}"))
+    for warning in index.warnings:
+        root.emit(Warned(code="document_warning", message=warning))
     if not index.documents:
         places = ", ".join(str(p) for p in crew.knowledge)
         root.emit(Warned(code="no_documents", message=f"there is no readable document in {places}"))

@@ -44,12 +44,8 @@ class Tally:
         if event.cached:
             return
         self.calls += 1
-        self.usage = Usage(
-            self.usage.input_tokens + event.input_tokens,
-            self.usage.output_tokens + event.output_tokens,
-            self.usage.cached_tokens + event.cached_tokens,
-            self.usage.reasoning_tokens + event.reasoning_tokens,
-            self.usage.estimated or event.estimated,
+        self.usage += Usage(
+            event.input_tokens, event.output_tokens, event.cached_tokens, event.reasoning_tokens, event.estimated
         )
         if event.cost is None or self.cost is None:
             self.cost = None

@@ -56,7 +56,9 @@ def client_of(here, *rules, ledger=None, window=1000):
     profile = Profile(
         "default", "python/test", "python", "test", local=True, attempts=1, declared_window=window, driver=model
     )
-    client = GatewayChatCompletionClient(Gateway({"default": profile}), here.scope.at("mine", role="me", ledger=ledger))
+    client = GatewayChatCompletionClient(
+        Gateway({"default": profile}), here.scope.at("mine", role="me").charged_to(ledger)
+    )
     return client, model
 
 

@@ -193,7 +193,7 @@ async def test_picks_are_paid_from_the_budget():
         ledger = Ledger("run", Limits(calls=2))
         spec = ChatSpec(pattern="selector")
         chooser = make_chooser(spec, ROLES, gateway_of(picks("ana", "ben", "ana")), question="q")
-        scope = here.scope.at("", ledger=ledger)
+        scope = here.scope.at("").charged_to(ledger)
         talk = await hold(scope, make_pattern(spec, ROLES), MEMBERS, chooser=chooser)
     assert speakers(talk) == ["ana", "ben"]
     assert isinstance(talk.stopped, BudgetExceededError)

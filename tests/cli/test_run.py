@@ -29,7 +29,7 @@ def test_lines_tell_the_whole_story(project: Path) -> None:
         "plan: 2 tasks",
         "  facts: Collect the facts.",
         "facts / writer speaks, round 1",
-        "  critic: Nothing is missing. [verdict: approve]",
+        "  facts / critic: Nothing is missing. [verdict: approve]",
         "facts: draft by writer",
         "facts: done",
         "verdict / writer speaks",

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from crewmix.errors import FencedError, NotFoundError, RunCancelledError, StorageError
-from crewmix.journal.events import Event, ModelCalled, TextDelta, Warned, event_from_dict
+from crewmix.journal.events import EVENTS, Event, ModelCalled, TextDelta, Warned, event_from_dict
 from crewmix.journal.redact import Redactor
 from crewmix.journal.run import Run, Scope
 from crewmix.journal.store import SqliteStore
@@ -160,6 +160,12 @@ async def test_events_are_numbered_across_a_resume_and_come_back_as_they_were(st
     assert kept[0] == called == heard[0]
     assert [(e.seq, e.scope, e.type) for e in kept] == [(1, "task.a", "ModelCalled"), (2, "task.b", "Warned")]
     assert [e.type for e in heard] == ["ModelCalled", "TextDelta"]
+
+
+def test_every_kind_of_event_is_known_once_by_its_name():
+    assert len(set(EVENTS.values())) == len(EVENTS)
+    assert all(issubclass(kind, Event) and kind.__name__ == name for name, kind in EVENTS.items())
+    assert EVENTS["Warned"] is Warned and "Event" not in EVENTS
 
 
 async def test_secrets_reach_neither_events_nor_the_journal(tmp_path, monkeypatch):

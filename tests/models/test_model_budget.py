@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import fields
 from decimal import Decimal
 
 import pytest
@@ -252,3 +253,8 @@ async def test_text_that_is_no_unicode_harms_nobody():
         with pytest.raises(StorageError, match="no valid Unicode"):
             await here.run.store.create_run("other", "crew", "goal \ud83d", {})
         await here.run.store.create_run("third", "crew", "goal", {})
+
+
+def test_every_field_of_a_request_decides_the_answer_but_brief_and_check():
+    names = {field.name for field in fields(ModelRequest)}
+    assert set(ask().identity()) == names - {"brief", "check"}

@@ -211,3 +211,52 @@ async def test_cancelling_a_call_ends_it_at_the_provider():
             await provider.until(lambda p: p.disconnects == 1)
             with pytest.raises(asyncio.CancelledError):
                 await call
+
+
+def chunk(delta: dict[str, object], finish: str | None = None) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"delta": delta, "finish_reason": finish}]}).encode() + b"\n\n"
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def streamed(*events: bytes, end: bytes = b"0\r\n\r\n"):
+    data = b"".join(events)
+    raw = CHUNKED + f"{len(data):x}\r\n".encode() + data + b"\r\n" + end
+    with Provider(Fault("raw", body=raw)) as provider:
+        driver = OpenAIDriver(Profile("default", provider.model, "openai_compatible", "m", base_url=provider.url))
+        try:
+            return await driver.complete(ModelRequest("m", (ChatMessage("user", "?"),)), lambda _: None)
+        finally:
+            await driver.close()
+
+
+@pytest.mark.parametrize("numbered", [{}, {"index": 0}, {"index": 0, "id": ""}])
+async def test_whole_calls_without_ids_are_told_apart(numbered):
+    calls = [{**numbered, "function": {"name": "search", "arguments": json.dumps({"q": q})}} for q in "xy"]
+    for events in ([chunk({"tool_calls": calls})], [chunk({"tool_calls": [call]}) for call in calls]):
+        reply = await streamed(*events, chunk({}, "tool_calls"))
+        assert [(c.name, c.arguments) for c in reply.tool_calls] == [("search", '{"q": "x"}'), ("search", '{"q": "y"}')]
+
+
+async def test_a_connection_that_breaks_after_the_finish_reason_costs_no_second_call():
+    assert (await streamed(chunk({"content": "whole"}), chunk({}, "stop"), end=b"")).text == "whole"
+
+
+@pytest.mark.parametrize(
+    "last", [chunk({}, "error"), chunk({}, "abort"), b'data: {"object": "error", "message": "EngineDead"}\n\n']
+)
+async def test_half_an_answer_is_not_taken_for_a_whole_one(last):
+    with pytest.raises(ModelError, match=r"broke the answer off|EngineDead"):
+        await streamed(chunk({"content": "half of"}), last, b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("thought", ["<think>\nhm\n</think>\n\n", "hm\n</think>\n\n"])
+async def test_a_thought_is_no_part_of_the_answer_also_when_its_opening_tag_is_in_the_chat_template(thought):
+    assert (await streamed(chunk({"content": f"{thought}Yes."}, "stop"))).text == "Yes."
+    assert (await streamed(chunk({"content": "A `</think>` tag."}, "stop"))).text == "A `</think>` tag."
+
+
+async def test_an_id_that_is_a_number_becomes_a_text():
+    call = {"id": 7, "function": {"name": "search", "arguments": {"q": "x"}}}
+    assert (await streamed(chunk({"tool_calls": [call]}, "tool_calls"))).tool_calls[0].id == "7"

@@ -231,6 +231,7 @@ class DeliberateError(Exception):
         (DeliberateError("it broke"), "DeliberateError: it broke (test_tool_door.py:"),
         (ValueError(), "ValueError (test_tool_door.py:"),
         (SystemExit(3), "SystemExit: 3"),
+        (BaseExceptionGroup("g", [SystemExit(3)]), "BaseExceptionGroup: g"),
         (StopIteration("x"), ": "),
         (TimeoutError("of its own"), "TimeoutError: of its own"),
         (asyncio.CancelledError(), "it was cancelled from within"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 
 THREADS = 48
 """The most crewAI turns of the process at the same time; further ones wait."""
+
+
+_under_way: set[Bridge] = set()
+
+
+def _end_turns() -> None:
+    """End the turns under way when the main thread ends, since Python waits for their threads before the process ends."""
+    for bridge in list(_under_way):
+        bridge.cut(RunCancelledError("the process ends"))
+
+
+# `atexit` would be too late, it comes after that wait. What is registered last runs first, so this runs before the pool's own.
+threading._register_atexit(_end_turns)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 
 @functools.cache
@@ -57,6 +71,7 @@ class CrewAIActor:
         loop = asyncio.get_running_loop()
         bridge = Bridge(loop)
         context = contextvars.copy_context()
+        _under_way.add(bridge)
         try:
             spent = await loop.run_in_executor(_pool(), lambda: context.run(self._work, turn, bridge))
         except asyncio.CancelledError:
@@ -64,12 +79,16 @@ class CrewAIActor:
             raise
         except ModelError as error:
             return failed(turn, error)
+        finally:
+            _under_way.discard(bridge)
         if isinstance(spent, Failure):
             return failed(turn, spent)
         return spoke(turn, spent.text, model=spent.reply.model if spent.reply else "", sources=spent.sources)
 
     def _work(self, turn: Turn, bridge: Bridge) -> Spent | Failure:
         load_crewai()
+        if bridge.error is not None:
+            raise bridge.error
         from crewmix.agents.crewai_turn import RoleAgents, take_turn
 
         if self._agents is None:

@@ -15,7 +15,7 @@ from crewmix.cli.commands.about import doctor, models, tools, version
 from crewmix.cli.commands.define import check, init, schema
 from crewmix.cli.commands.run import estimate, resume, run
 from crewmix.cli.commands.runs import runs, show
-from crewmix.cli.output import BROKEN_PIPE, discard, prepare, say_json, warn
+from crewmix.cli.output import BROKEN_PIPE, discard, prepare, say_json, stdout_kept, warn
 from crewmix.cli.text import clean
 from crewmix.errors import CrewmixError
 
@@ -30,7 +30,8 @@ def guarded(command: Command) -> Callable[..., None]:
     @functools.wraps(command)
     def guard(*args: Any, **kwargs: Any) -> None:
         try:
-            code = command(*args, **kwargs)
+            with stdout_kept():
+                code = command(*args, **kwargs)
         except CrewmixError as error:
             code = _explain(error, bool(kwargs.get("as_json")))
         except BrokenPipeError:

@@ -114,7 +114,8 @@ def _journal(project: Project) -> Iterator[Finding]:
 
     # Looking must leave nothing behind: where there is no journal yet, ask whether its folder could be made.
     folder = next(p for p in (project.state, project.root, *project.root.parents) if p.is_dir())
-    writable = os.access(project.database if project.database.exists() else folder, os.W_OK)
+    blocked = project.state.exists() and not project.state.is_dir()
+    writable = not blocked and os.access(project.database if project.database.exists() else folder, os.W_OK)
     runs = list_runs(project, limit=1_000_000)
     state = "can be written" if writable else "CANNOT be written: runs cannot be resumed"
     yield Finding("journal", writable, clean(f"{project.database} {state}, {count(len(runs), 'run')}"))

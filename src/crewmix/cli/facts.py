@@ -63,12 +63,18 @@ def _speaker_chosen(event: e.SpeakerChosen) -> list[str]:
 def _tool_called(event: e.ToolCalled) -> list[str]:
     outcome = f"failed ({event.error}): {one_line(event.text)}" if event.error else count(len(event.text), "character")
     notes = f"{', clipped' if event.clipped else ''}{', from the journal' if event.recalled else ''}"
-    return [f"  {event.role} called {call(event.tool, event.arguments)}: {outcome}{notes}"]
+    return [f"  {_where(event)}{event.role} called {call(event.tool, event.arguments)}: {outcome}{notes}"]
+
+
+def _where(event: e.Event) -> str:
+    """Which task an event belongs to, as the beginning of a line; several tasks may be worked at the same time."""
+    first = event.scope.split("/", 1)[0]
+    return f"{first.removeprefix('task.')} / " if first.startswith("task.") else ""
 
 
 def _message_spoken(event: e.MessageSpoken) -> list[str]:
     verdict = f" [verdict: {event.verdict}]" if event.verdict else ""
-    return [f"  {event.role}: {one_line(event.text, 240)}{verdict}"]
+    return [f"  {_where(event)}{event.role}: {one_line(event.text, 240)}{verdict}"]
 
 
 def _member_failed(event: e.MemberFailed) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import Counter
@@ -16,7 +15,7 @@ from rich.text import Text
 
 from crewmix.cli.board import Board, Speaker, TaskState
 from crewmix.cli.facts import NO_MODEL, facts
-from crewmix.cli.output import say
+from crewmix.cli.output import say, stdout
 from crewmix.cli.report import report
 from crewmix.cli.text import clean, count, duration, money, one_line
 from crewmix.journal.events import Event, TextDelta
@@ -36,9 +35,11 @@ class LiveView:
     deltas: ClassVar[bool] = True
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+        self._console = console or Console(file=stdout(), highlight=False, markup=False, emoji=False)
         self._board = Board()
         self._lock = threading.Lock()
+        self._held: list[Text] | None = None
+        """What happened while a person is asked; shown after the answer."""
         self._started = time.monotonic()
         self._live = Live(
             console=self._console, get_renderable=self.draw, refresh_per_second=8, transient=True, redirect_stdout=False
@@ -53,16 +54,26 @@ class LiveView:
             return
         for line in facts(event):
             style = "bold yellow" if line == NO_MODEL else _LOUD.get(line.partition(":")[0], "")
-            self._console.print(Text(line, style=style))
+            self._print(Text(line, style=style))
 
     @contextmanager
     def paused(self) -> Generator[None]:
-        """Stop redrawing while a person is asked."""
+        """Stop redrawing and writing while a person is asked."""
         self._live.stop()
+        self._held = []
         try:
             yield
         finally:
+            held, self._held = self._held, None
             self._live.start()
+            for line in held:
+                self._print(line)
+
+    def _print(self, line: Text) -> None:
+        if self._held is None:
+            self._console.print(line)
+        else:
+            self._held.append(line)
 
     def close(self) -> None:
         """Remove the state from the screen and show the cursor again."""

@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
 BROKEN_PIPE = 141
 """Exit code when the reader of our output went away, as the shell reports SIGPIPE."""
+
+_kept: list[TextIO] = []
+"""The process's stdout last, while it is kept for us."""
+
+
+class _Stderr(io.TextIOBase):
+    """Passes on to whatever stderr is at the moment; the live view has one of its own."""
+
+    def write(self, text: str, /) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
+
+
+@contextmanager
+def stdout_kept() -> Generator[None]:
+    """Keeps stdout for what `say` writes: what tools and libraries print meanwhile goes to stderr."""
+    _kept.append(stdout())
+    try:
+        with redirect_stdout(_Stderr()):
+            yield
+    finally:
+        _kept.pop()
+
+
+def stdout() -> TextIO:
+    """The process's stdout."""
+    return _kept[-1] if _kept else sys.stdout
 
 
 def prepare() -> None:
@@ -26,7 +60,7 @@ def say(lines: Iterable[str] | str, *, stream: TextIO | None = None) -> None:
     Raises:
         BrokenPipeError: Nobody reads any more.
     """
-    target = stream or sys.stdout
+    target = stream or stdout()
     target.write(f"{lines}\n" if isinstance(lines, str) else "".join(f"{line}\n" for line in lines))
     target.flush()
 

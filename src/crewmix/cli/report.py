@@ -15,7 +15,7 @@ def report(result: RunResult) -> list[str]:
     for title, texts in (("Disagreements:", result.dissent), ("Warnings:", result.warnings)):
         if texts:
             lines += [title, *(f"  - {one_line(text, 600)}" for text in texts)]
-    return [*lines, *totals(result), whereabouts(result.run_id)]
+    return [*lines, *totals(result), *([whereabouts(result.run_id)] if result.kept else [])]
 
 
 def totals(result: RunResult) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import ClassVar, Protocol
 
 from crewmix.cli.facts import facts, model_lines
-from crewmix.cli.output import is_rich_terminal, say, say_json, warn
+from crewmix.cli.output import is_rich_terminal, say, say_json, stdout, warn
 from crewmix.cli.report import report, totals
 from crewmix.cli.text import clean, one_line
 from crewmix.journal.events import Event
@@ -42,13 +42,26 @@ class PlainView:
 
     deltas: ClassVar[bool] = False
 
+    def __init__(self) -> None:
+        self._held: list[str] | None = None
+        """What happened while a person is asked; shown after the answer."""
+
     def see(self, event: Event) -> None:
         """Write the event's lines."""
-        say(facts(event))
+        if self._held is None:
+            say(facts(event))
+        else:
+            self._held += facts(event)
 
-    def paused(self) -> AbstractContextManager[None]:
-        """Nothing to hold."""
-        return nullcontext()
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """Write nothing beside the question."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            say(held)
 
     def close(self) -> None:
         """Nothing to leave."""
@@ -93,7 +106,7 @@ def choose_view(*, as_json: bool, quiet: bool) -> View:
         return JsonView()
     if quiet:
         return QuietView()
-    if is_rich_terminal(sys.stdout):
+    if is_rich_terminal(stdout()):
         from crewmix.cli.live import LiveView
 
         return LiveView()

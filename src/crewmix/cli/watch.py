@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from crewmix.cli.output import warn
+from crewmix.cli.output import stdout, warn
 from crewmix.cli.person import Person, is_there
 from crewmix.cli.views import View, choose_view
 from crewmix.errors import CrewmixError, RunCancelledError
-from crewmix.journal.events import Event, RunStarted
+from crewmix.journal.events import Event, RunStarted, Warned
 from crewmix.journal.redact import Redactor
 from crewmix.result import RunResult
 
@@ -53,6 +52,7 @@ class _Watch:
     def __init__(self, view: View, person: Person | None, yes: bool) -> None:
         self._view = view
         self._run_id = ""
+        self._kept = True
         self._interrupts = 0
         self._failure: Exception | None = None
         """What went wrong while showing an event."""
@@ -75,7 +75,7 @@ class _Watch:
             return self._interrupted()
         except CrewmixError as error:
             self._close()
-            if self._run_id and self._run_id not in str(error):
+            if self._run_id and self._kept and self._run_id not in str(error):
                 warn(f"Run {self._run_id}: `crewmix show {self._run_id} --events` tells what happened.")
             raise
         finally:
@@ -92,6 +92,8 @@ class _Watch:
     def _see(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             self._run_id = event.run_id
+        if isinstance(event, Warned) and event.code == "not_kept":
+            self._kept = False
         if self._failure is not None:
             return
         try:
@@ -116,12 +118,14 @@ class _Watch:
         self._interrupts += 1
         if self._interrupts == 1:
             raise KeyboardInterrupt
-        if sys.stdout.isatty():
+        if stdout().isatty():
             os.write(1, b"\x1b[?25h")  # the live view hides the cursor
         os._exit(INTERRUPTED)
 
     def _interrupted(self) -> int:
         what = f"`crewmix resume {self._run_id}` goes on from here" if self._run_id else "the run had not begun"
+        if not self._kept:
+            what = "the run was kept in memory only"
         warn(f"\nInterrupted; {what}.")
         return INTERRUPTED
 

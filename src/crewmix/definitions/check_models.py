@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from crewmix.definitions.names import nearest
+from crewmix.definitions.names import PROVIDERS, nearest
 from crewmix.definitions.nodes import Node
 from crewmix.definitions.parts import Parts
 from crewmix.definitions.placeholders import variables
@@ -49,14 +49,19 @@ def check_models(parts: Parts, environ: Mapping[str, str]) -> Iterator[Problem]:
             hint = nearest(text, parts.models) or "write `provider/model`"
             yield where.problem("unknown_model", message, hint=hint)
         else:
+            yield from _provider(text, where)
             yield from _unset(text, where, environ)
 
 
 def _one_model(name: str, model: ModelSpec, where: Node, environ: Mapping[str, str]) -> Iterator[Problem]:
     place = where.at("model")
+    if not place.size:
+        return
     if not is_model_string(model.model):
         message = f"model `{name}` must be `provider/model` or `auto`, not {model.model!r}"
         yield place.problem("unknown_model", message, hint="for example `openai/gpt-5-mini` or `ollama/qwen3`")
+    elif where.line:
+        yield from _provider(model.model, place)
     secret = where.line and model.api_key and len(model.api_key) >= 12 and not variables(model.api_key)
     if secret:
         hint = "put it into an environment variable and write `${NAME}`"
@@ -68,6 +73,14 @@ def _one_model(name: str, model: ModelSpec, where: Node, environ: Mapping[str, s
             yield where.at(field).problem(
                 "literal_secret", "a password must not stand in the file", hint=hint, on_key=True
             )
+
+
+def _provider(text: str, where: Node) -> Iterator[Problem]:
+    provider = text.replace(":", "/", 1).partition("/")[0].strip().lower()
+    if text != "auto" and provider not in PROVIDERS and not variables(provider):
+        yield where.problem(
+            "unknown_provider", f"there is no model provider `{provider}`", hint=nearest(provider, PROVIDERS)
+        )
 
 
 def _unset(text: str, where: Node, environ: Mapping[str, str]) -> Iterator[Problem]:

@@ -62,12 +62,7 @@ class _Mistake:
     def problem(self, model: type[Spec]) -> Problem:
         name = _dotted(self.path)
         if self.kind == "missing":
-            message = (
-                f"`{name}` is missing"
-                if isinstance(self.path[-1], str)
-                else f"`{_dotted(self.path[:-1])}` is too short"
-            )
-            return self.node.problem("missing_key", message, on_key=bool(self.path[1:]))
+            return self.node.problem("missing_key", f"`{name}` is missing", on_key=bool(self.path[1:]))
         if self.kind == "extra_forbidden":
             known = _model_at(model, self.path[:-1]).model_fields
             hint = nearest(str(self.path[-1]), known)
@@ -75,6 +70,8 @@ class _Mistake:
                 hint = "crews and roles share settings with `extends: name`"
             return self.node.problem("unknown_key", f"unknown key `{name}`", hint=hint, on_key=True)
         code, said, hint = self._explain()
+        if self.kind == "model_type" and not self.in_union:
+            hint = f"its keys are {', '.join(f'`{key}`' for key in _model_at(model, self.path).model_fields)}"
         if any(field in self.path for field in _SECRET_FIELDS):
             said = said.split(", not ")[0]
         return self.node.problem(code, f"`{name}` {said}" if name else said, hint=hint)
@@ -87,7 +84,13 @@ class _Mistake:
         if kind == "literal_error":
             choices = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
             listed = " or ".join(f"`{choice}`" for choice in choices) + (" or a mapping" if self.in_union else "")
-            return "wrong_value", f"must be {listed}, not {shown}", nearest(str(self.node.value), choices)
+            near = nearest(str(self.node.value), choices)
+            return "wrong_value", f"must be {listed}, not {shown}", near if near and near.startswith("did") else None
+        if kind in _LENGTHS:
+            most, name = _LENGTHS[kind]
+            number, there = context[name], len(self.node.items)
+            noun = "entry" if number == 1 else "entries"
+            return "wrong_value", f"must hold at {most} {number} {noun}, not {there or 'none'}", None
         if kind == "string_pattern_mismatch":
             rule = "must be a name of letters, digits, `_` and `-` that does not start with a digit"
             return "wrong_value", f"{rule}, not {shown}", f"for example `{slug(str(self.node.value))}`"
@@ -138,9 +141,8 @@ _BOUNDS = {
     "less_than_equal": "be at most {le}",
     "string_too_short": "not be empty; write at least {min_length} character",
     "string_too_long": "be at most {max_length} characters long",
-    "too_short": "hold at least {min_length} entry",
-    "too_long": "hold at most {max_length} entries",
 }
+_LENGTHS = {"too_short": ("least", "min_length"), "too_long": ("most", "max_length")}
 
 
 def _mistakes(error: ValidationError, root: Node) -> list[_Mistake]:
@@ -148,9 +150,13 @@ def _mistakes(error: ValidationError, root: Node) -> list[_Mistake]:
     found: list[_Mistake] = []
     for detail in error.errors(include_url=False):
         path, node, in_union = _trail(root, detail["loc"])
-        if detail["type"] == "missing":
-            path, in_union = (*path, detail["loc"][-1]), False
-        found.append(_Mistake(detail["type"], path, node, in_union, detail.get("ctx", {}), detail["msg"]))
+        kind, last, context = detail["type"], detail["loc"][-1:], detail.get("ctx", {})
+        if kind == "missing" and isinstance(last[0], int):  # an entry of a list of fixed length
+            found = [mistake for mistake in found if mistake.path != path]
+            kind, in_union, context = "too_short", False, {"min_length": last[0] + 1}
+        elif kind == "missing":
+            path, in_union = (*path, *last), False
+        found.append(_Mistake(kind, path, node, in_union, context, detail["msg"]))
     kept: list[_Mistake] = []
     for mistake in found:
         meant = not mistake.in_union or _meant(mistake)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crewmix.definitions.check import check_crew
+from crewmix.definitions.check_files import check_files
 from crewmix.definitions.check_models import model_uses
 from crewmix.definitions.check_settings import check_task
 from crewmix.definitions.definition import CrewDefinition
@@ -104,6 +105,7 @@ def check_project(
         for path in files_of(root, "tasks").values():
             loader.task(path)
         loader.reader.add(loader.tools(root)[1])
+        loader.reader.add(check_files(root))
     return loader.reader.sorted_problems()
 
 

@@ -15,6 +15,27 @@ PATTERNS = ("round_robin", "selector")
 METHODS = ("aggregate",)
 """Syntheses that `synthesis.method` may name."""
 
+PROVIDERS = (
+    "anthropic",
+    "cerebras",
+    "deepseek",
+    "gemini",
+    "groq",
+    "llamacpp",
+    "lmstudio",
+    "mistral",
+    "offline",
+    "ollama",
+    "openai",
+    "openai_compatible",
+    "openrouter",
+    "scripted",
+    "together",
+    "vllm",
+    "xai",
+)
+"""What a model string may begin with."""
+
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """A hint that leads from a wrong name to a right one.

@@ -107,7 +107,8 @@ def files_of(root: Path, kind: Kind) -> dict[str, Path]:
         return {name: source.path for name, source in find_tools(folder)[0].items()}
     found: dict[str, Path] = {}
     for suffix in reversed(YAML_SUFFIXES):
-        found |= {path.stem: path.resolve() for path in folder.glob(f"*{suffix}")}
+        # A link that leads nowhere keeps its own name: that is where it can be mended.
+        found |= {path.stem: path.resolve() if _exists(path) else path for path in folder.glob(f"*{suffix}")}
     return dict(sorted(found.items()))
 
 

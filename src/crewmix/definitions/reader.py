@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +11,11 @@ from crewmix.definitions.merge import merge
 from crewmix.definitions.names import nearest
 from crewmix.definitions.nodes import Node
 from crewmix.definitions.project import Project
-from crewmix.definitions.spec import slug
+from crewmix.definitions.spec import NAME, slug
 from crewmix.definitions.yaml_tree import read_yaml
 from crewmix.errors import Problem
 
 YamlKind = Literal["crews", "roles", "tasks"]
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 class Reader:
@@ -49,7 +46,7 @@ class Reader:
             return None
         merged = self.extended(kind, node, (path,))
         field = "id" if kind == "tasks" else "name"
-        stem = path.stem if _NAME.fullmatch(path.stem) else slug(path.stem)
+        stem = path.stem if NAME.fullmatch(path.stem) else slug(path.stem)
         return replace(merged, value={field: Node(stem, node.source), **merged.fields})
 
     def extended(self, kind: YamlKind, node: Node, chain: tuple[Path, ...]) -> Node:

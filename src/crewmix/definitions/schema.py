@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from crewmix.definitions.names import METHODS, PATTERNS
 from crewmix.definitions.spec import CrewSpec, Role, Spec, Task
+from crewmix.errors import UsageError
 
 SchemaKind = Literal["crew", "role", "task"]
 
@@ -41,11 +42,17 @@ def write_schemas(folder: Path) -> list[Path]:
     """Write `crew.schema.json`, `role.schema.json` and `task.schema.json` into a folder, made when missing.
 
     A YAML file refers to one by its first line: `# yaml-language-server: $schema=PATH`.
+
+    Raises:
+        UsageError: The folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    for kind in _MODELS:
-        path = folder / f"{kind}.schema.json"
-        path.write_text(json.dumps(json_schema(kind), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        written.append(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind in _MODELS:
+            path = folder / f"{kind}.schema.json"
+            path.write_text(json.dumps(json_schema(kind), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            written.append(path)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
     return written

@@ -10,6 +10,7 @@ from crewmix.errors import Problem
 
 MakeProblem = Callable[[str, str, int, int, str | None], Problem]
 
+_QUOTE = "within `[]` and `{}`, quote text that holds one of `,[]{}`"
 _PLAIN: tuple[tuple[str, str, str | None], ...] = (
     (
         r"mapping values are not allowed",
@@ -22,8 +23,8 @@ _PLAIN: tuple[tuple[str, str, str | None], ...] = (
         "write `key: value`, with a space after the colon",
     ),
     (r"found unexpected end of stream.*|while scanning a quoted", "a quote is opened here and never closed", None),
-    (r"expected ',' or ']'", "a `[` list is not closed, or a `,` is missing", None),
-    (r"expected ',' or '}'", "a `{` mapping is not closed, or a `,` is missing", None),
+    (r"expected ',' or ']'", "a `[` list is not closed, or a `,` is missing", _QUOTE),
+    (r"expected ',' or '}'", "a `{` mapping is not closed, or a `,` is missing", _QUOTE),
     (
         r"expected (<block end>|'<document start>')",
         "this does not belong here: the indentation is wrong, or text before it needs quotes",

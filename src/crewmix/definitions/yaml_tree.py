@@ -75,7 +75,7 @@ def parse_yaml(source: SourceFile) -> tuple[Node | None, list[Problem]]:
         return None, [source.problem("empty", "the file is empty")]
     if not isinstance(root.value, dict):
         message = "the file must be a mapping, lines of `key: value`"
-        return None, [*builder.problems, root.problem("not_a_mapping", message)]
+        return None, builder.problems or [root.problem("not_a_mapping", message)]
     return root, builder.problems
 
 
@@ -172,7 +172,7 @@ class _Builder:
         known = self._anchors.get(event.anchor)
         if known is None:
             self._add(event, "unknown_alias", f"nothing complete is named `&{event.anchor}` above")
-            return Node(None, self.source, event.start_mark.line + 1, event.start_mark.column + 1)
+            return Node(None, self.source, event.start_mark.line + 1, event.start_mark.column + 1, size=0)
         self._repeated += known.size
         self._check_size(event)
         return known

@@ -132,19 +132,6 @@ class Reservation:
         self._ledgers = tuple(ledgers)
         self._held = amount
 
-    def lose(self, amount: Amount, again: Amount) -> None:
-        """Book a failed attempt as `amount`, keep it, and hold `again` for the next attempt instead.
-
-        Raises:
-            BudgetExceededError: The next attempt does not fit; the failed one stays booked.
-        """
-        self.settle(amount)
-        for ledger in self._ledgers:
-            ledger.check(again)
-        for ledger in self._ledgers:
-            ledger.hold(again)
-        self._held = again
-
     def settle(self, actual: Amount) -> None:
         """Replace what is held by what it really came to. Settling twice has no effect."""
         held, self._held = self._held, Amount()

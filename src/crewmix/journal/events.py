@@ -234,8 +234,12 @@ class RunFinished(Event):
     error: str | None = None
 
 
-def _subclasses(cls: type[Event]) -> dict[str, type[Event]]:
-    return {c.__name__: c for c in cls.__subclasses__()}
+EVENTS: Mapping[str, type[Event]] = {
+    name: kind
+    for name, kind in globals().items()
+    if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
+}
+"""Every kind of event by its name, in the order in which a run meets them."""
 
 
 def event_from_dict(data: Mapping[str, Any]) -> Event:
@@ -248,4 +252,4 @@ def event_from_dict(data: Mapping[str, Any]) -> Event:
     for name, value in values.items():
         if isinstance(value, list):
             values[name] = tuple(value)  # pyright: ignore[reportUnknownArgumentType]
-    return _subclasses(Event)[data["type"]](**values)
+    return EVENTS[data["type"]](**values)

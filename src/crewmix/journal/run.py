@@ -160,15 +160,19 @@ class Scope:
     role: str = ""
     ledgers: tuple[Ledger, ...] = ()
 
-    def at(self, name: str, *, task: str | None = None, role: str | None = None, ledger: Ledger | None = None) -> Scope:
+    def at(self, name: str, *, task: str | None = None, role: str | None = None) -> Scope:
         """The place `name` below this one."""
         return Scope(
             run=self.run,
             path=f"{self.path}/{name}" if self.path else name,
             task=self.task if task is None else task,
             role=self.role if role is None else role,
-            ledgers=self.ledgers if ledger is None else (*self.ledgers, ledger),
+            ledgers=self.ledgers,
         )
+
+    def charged_to(self, ledger: Ledger | None) -> Scope:
+        """The same place, charged to one more budget if there is one."""
+        return self if ledger is None else replace(self, ledgers=(*self.ledgers, ledger))
 
     async def effect(self, kind: str, request: Json, perform: Callable[[], Awaitable[Json]]) -> tuple[Json, bool]:
         """An effect at this place: its outcome, and whether it came from the journal. See `Run.effect`."""

@@ -27,7 +27,7 @@ from crewmix.models import structured
 from crewmix.models.cache import Cache, cache_key
 from crewmix.models.paying import PaidCall
 from crewmix.models.profile import Profile
-from crewmix.models.types import Model, ModelReply, ModelRequest, OnDelta, Usage
+from crewmix.models.types import Model, ModelReply, ModelRequest, OnDelta
 
 
 class Gateway:
@@ -239,18 +239,10 @@ def _identity(profile: Profile, request: ModelRequest) -> dict[str, Any]:
 
 def _both(first: ModelReply, second: ModelReply) -> ModelReply:
     """The second reply with what both took."""
-    one, two = first.usage, second.usage
-    usage = Usage(
-        one.input_tokens + two.input_tokens,
-        one.output_tokens + two.output_tokens,
-        one.cached_tokens + two.cached_tokens,
-        one.reasoning_tokens + two.reasoning_tokens,
-        one.estimated or two.estimated,
-    )
     cost = None if first.cost is None or second.cost is None else first.cost + second.cost
     return replace(
         second,
-        usage=usage,
+        usage=first.usage + second.usage,
         cost=cost,
         cached=first.cached and second.cached,
         attempts=first.attempts + second.attempts,

@@ -9,6 +9,8 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from crewmix.errors import (
@@ -26,10 +28,11 @@ from crewmix.journal.events import ModelRetried, Warned
 from crewmix.journal.run import Scope
 from crewmix.models import prices, tokens
 from crewmix.models.drivers.faults import quote
+from crewmix.models.drivers.replies import clean
 from crewmix.models.limits import limiter
 from crewmix.models.profile import Profile
 from crewmix.models.retry import pause
-from crewmix.models.types import Model, ModelReply, ModelRequest, OnDelta, Usage
+from crewmix.models.types import Model, ModelReply, ModelRequest, OnDelta, ToolCall, Usage
 
 UNBILLED = Amount(calls=1)
 """A request that never arrived, or that the provider refused: it counts as a call but costs nothing."""
@@ -114,9 +117,13 @@ class PaidCall:
             reply = await self._driver.complete(self._request, on_delta)
             if not isinstance(reply, ModelReply):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(f"it returned {type(reply).__name__}, not a ModelReply")
+            _check_types(reply)
+            reply = replace(reply, text=clean(reply.text))
         except CrewmixError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            if _cancelled(error):
+                raise
             what = quote(f"{type(error).__name__}: {error}", self._profile.api_key)
             raise BadRequestError(f"{self._profile.model} failed: {what}", provider=self._profile.provider) from error
         return reply
@@ -149,6 +156,24 @@ class PaidCall:
         if reply.finish_reason == "length" and reply.text:
             text = f"the answer of {model} for {who} was cut off at {self._cap} tokens; raise `max_output_tokens`"
             scope.emit(Warned(code="cut_off", message=text))
+
+
+def _check_types(reply: ModelReply) -> None:
+    """Refuse a reply of a model given as a Python object that would break what comes after it."""
+    kinds: dict[str, Any] = {"text": str, "usage": Usage, "cost": Decimal | None, "tool_calls": (tuple, list)}
+    for name, kind in kinds.items():
+        if not isinstance(value := getattr(reply, name), kind):
+            raise TypeError(f"`{name}` of its reply is of type {type(value).__name__}")
+    if not all(isinstance(call, ToolCall) for call in reply.tool_calls):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError("`tool_calls` of its reply holds something else than `ToolCall`")
+    if min(reply.usage.input_tokens, reply.usage.output_tokens, reply.cost or 0) < 0:
+        raise ValueError("its reply counts less than nothing")
+
+
+def _cancelled(error: BaseException) -> bool:
+    """Whether we are cancelled, and not a model that raises what it likes."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def check(profile: Profile, request: ModelRequest, reply: ModelReply) -> None:

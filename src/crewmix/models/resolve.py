@@ -25,7 +25,6 @@ from crewmix.models.types import Model
 
 LOCAL = ("ollama", "lmstudio", "vllm", "llamacpp")
 """Servers that `auto` looks for, best first."""
-_FAMILIES = {"gpt": "openai", "o3": "openai", "claude": "anthropic", "gemini": "gemini", "mistral": "mistral"}
 WITHOUT_SERVER = ("offline", "scripted")
 KEYLESS = "no key is set and no local server answers: no language model, text is extracted and ranked by rules"
 
@@ -51,7 +50,7 @@ def split_model(text: str) -> tuple[str, str, str | None]:
     if provider not in PROVIDERS and provider not in WITHOUT_SERVER:
         names = sorted((*PROVIDERS, *WITHOUT_SERVER))
         near = nearest(provider, names)
-        hint = f"{near}; known: {', '.join(names)}" if near else f"known: {', '.join(names)}"
+        hint = near if near and near.startswith("did") else f"known: {', '.join(names)}"
         raise ModelSetupError(f"unknown model provider {provider!r} in {text!r}", hint=hint)
     return provider, name, f"http{address}" if at else None
 

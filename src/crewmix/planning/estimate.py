@@ -1,9 +1,10 @@
 """What a run will cost, before it starts: the crew's own patterns are played through with made-up texts.
 
-*Expected* takes answers of ordinary length, one tool call per turn where a role has tools, reviewers who approve at their first
-chance, and half the tasks a planner may make. *Worst* takes answers as long as the models may give, tool calls up to
-`max_iter`, reviewers who never approve, every re-ask, and all tasks one after another. Requests repeated because a provider
-failed are not counted.
+*Expected* takes answers of ordinary length, one tool call per turn where a role has tools, one check of the answer where it has
+guardrails, reviewers who approve at their first chance, and half the tasks a planner may make. *Worst* takes answers as long as
+the models may give, all `max_iter` calls of every turn with tools or guardrails, reviewers who never approve, every re-ask of
+planner and selector, and all tasks one after another. Requests repeated because a provider failed are not counted, nor are
+those for a guardrail's answer that is no JSON.
 """
 
 from __future__ import annotations
@@ -215,14 +216,15 @@ class _Play:
         prompt = role_prompt(role, brief, task.expected_output)
         size = _tokens(prompt.system + prompt.user) + context
         answer = meter.answer_tokens(role)
-        tool_calls = 0 if not role.tools else role.max_iter - 1 if meter.worst else 1
-        result = TOOL_LIMIT_TOKENS if meter.worst else TOOL_TOKENS
-        for n in range(tool_calls + 1):
+        result = 0 if not role.tools else TOOL_LIMIT_TOKENS if meter.worst else TOOL_TOKENS
+        most = role.max_iter if role.tools or role.guardrails else 1
+        calls = most if meter.worst else min(most, 2 if role.tools else 1)
+        for n in range(calls):
             meter.call(role.llm, size + n * (answer + result), answer)
-        checks = len(role.guardrails) * (3 if meter.worst else 1)
-        for _ in range(checks):
-            meter.call(role.llm, answer + 100, PICK_TOKENS)
-        return tool_calls + 1 + checks
+        if role.guardrails and not meter.worst and calls < most:
+            meter.call(role.llm, answer + _tokens("".join(role.guardrails)) + 100, PICK_TOKENS)
+            calls += 1
+        return calls
 
     def _pick(self, spec: ChatSpec, chat: Transcript) -> int:
         if spec.select.function is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crewmix.crew import Crew, ModelSource
+from crewmix.crew import Crew
+from crewmix.definitions.given import ModelSource
 from crewmix.definitions.project import Project
 from crewmix.definitions.spec import BudgetSpec, ModelSpec
 from crewmix.errors import UsageError

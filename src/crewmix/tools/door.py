@@ -94,11 +94,11 @@ async def _attempt(tool: Tool, values: Mapping[str, Any], context: ToolContext) 
         if isinstance(value, ToolResult | str):
             return to_result(value)
         return await in_thread(_thread_name(tool), lambda: to_result(value))
-    except STOPS_RUN:
+    except (*STOPS_RUN, asyncio.CancelledError, GeneratorExit):
         raise
     except KeyboardInterrupt as error:
         raise RunCancelledError(f"tool {tool.name} was interrupted") from error
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         return _failed("failed", f"{tool.name} failed: {_describe(error)}")
 
 

@@ -37,7 +37,7 @@ def tools(as_json: JsonOption = False, project: ProjectOption = None) -> None:
     from dataclasses import asdict
 
     from crewmix.cli.output import say, say_json
-    from crewmix.cli.text import one_line
+    from crewmix.cli.text import indent, one_line
     from crewmix.tools.registry import describe_tools
 
     found = describe_tools(find_project(project))
@@ -45,8 +45,11 @@ def tools(as_json: JsonOption = False, project: ProjectOption = None) -> None:
         say_json([asdict(tool) for tool in found])
         return
     for tool in found:
-        what = f"BROKEN: {tool.problem}" if tool.problem else f"[{tool.risk}] {tool.description}"
-        say([f"{tool.name}", f"    {one_line(what, 200)}", f"    {one_line(tool.source, 200)}"])
+        if tool.problem:
+            say([tool.name, *indent(f"BROKEN: {tool.problem}")])
+        else:
+            what = one_line(f"[{tool.risk}] {tool.description}", 200)
+            say([tool.name, f"    {what}", f"    {one_line(tool.source, 200)}"])
 
 
 def version(as_json: JsonOption = False) -> None:

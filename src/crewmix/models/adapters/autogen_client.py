@@ -26,7 +26,7 @@ from pydantic import BaseModel
 
 from crewmix.errors import UsageError
 from crewmix.journal.run import Scope
-from crewmix.loop import on_home_loop, submit
+from crewmix.loop import at_home
 from crewmix.models.gateway import Gateway
 from crewmix.models.tokens import most_input, usual_input
 from crewmix.models.types import Brief, ChatMessage, ModelReply, ModelRequest, OnDelta, ToolCall, ToolSpec
@@ -197,8 +197,7 @@ class GatewayChatCompletionClient(ChatCompletionClient):
     async def _call(
         self, request: ModelRequest, on_delta: OnDelta | None, token: CancellationToken | None
     ) -> CreateResult:
-        work = self._gateway.complete(self._scope, request, on_delta)
-        call = asyncio.ensure_future(work if on_home_loop() else asyncio.wrap_future(submit(work)))
+        call = asyncio.ensure_future(at_home(self._gateway.complete(self._scope, request, on_delta)))
         if token is not None:
             token.link_future(call)
         reply = await call

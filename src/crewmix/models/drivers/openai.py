@@ -145,22 +145,39 @@ class OpenAIDriver:
             self._refuse_errors(data)
             answer = Answer()
             text = answer.add(data)
+            if not data.get("choices"):
+                raise BadReplyError("the answer has no choices")
+            reply = answer.reply()
         except BadReplyError as error:
             raise self._error(BadReplyError, error.message) from error
-        if not data.get("choices"):
-            raise self._error(BadReplyError, "the answer has no choices")
         if on_delta is not None and text:
             on_delta(text)
-        return answer.reply()
+        return reply
 
     async def _streamed(self, response: ClientResponse, on_delta: OnDelta, deadline: asyncio.Timeout) -> ModelReply:
-        reader, answer, loop = EventReader(), Answer(), asyncio.get_running_loop()
+        import aiohttp
+
+        answer = Answer()
+        try:
+            await self._read_events(response, answer, on_delta, deadline)
+        except (aiohttp.ClientError, OSError):
+            if answer.finish is None:
+                raise
+        try:
+            return answer.reply()
+        except BadReplyError as error:
+            raise self._error(BadReplyError, error.message) from error
+
+    async def _read_events(
+        self, response: ClientResponse, answer: Answer, on_delta: OnDelta, deadline: asyncio.Timeout
+    ) -> None:
+        reader, loop = EventReader(), asyncio.get_running_loop()
         async for piece in response.content.iter_any():
             for event in reader.feed(piece):
                 deadline.reschedule(loop.time() + self.profile.timeout)
                 if event.strip() == "[DONE]":
                     answer.finish = answer.finish or "stop"
-                    return answer.reply()
+                    return
                 try:
                     data = json_body(event.encode())
                     self._refuse_errors(data)
@@ -173,10 +190,10 @@ class OpenAIDriver:
                 raise self._error(BadReplyError, "an event of the stream does not end")
         if answer.finish is None:
             raise self._error(BadReplyError, "the answer was cut off")
-        return answer.reply()
 
     def _refuse_errors(self, data: Any) -> None:
-        if isinstance(data, dict) and data.get("error"):  # pyright: ignore[reportUnknownMemberType]
+        # vLLM says `"object": "error"`, the others `"error": …`.
+        if isinstance(data, dict) and (data.get("error") or data.get("object") == "error"):  # pyright: ignore[reportUnknownMemberType]
             raise from_object(self.profile, data)
 
     def _error(self, kind: type[ModelError], what: str, *, sent: bool = True) -> ModelError:

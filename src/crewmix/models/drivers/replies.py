@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -18,7 +18,10 @@ _FINISH: dict[str, FinishReason] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
-_THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
+_BROKEN_OFF = {"error", "abort"}
+"""Finish reasons of OpenRouter and vLLM for an answer that is not complete."""
+_THOUGHT = re.compile(r"\A(\s*<think>.*?</think>|((?!<think>).)*?\n</think>(?=\s*\n))\s*", re.DOTALL)
+"""What a model thought before it answered; some chat templates keep the opening tag to themselves."""
 
 Json = Mapping[str, Any]
 
@@ -65,27 +68,41 @@ class Answer:
     def _add_call(self, call: Json, *, whole: bool) -> None:
         slot = self.calls[self._place(call, whole)]
         function: Json = call.get("function") or {}
-        slot[0] = call.get("id") or slot[0]
+        slot[0] = str(call.get("id") or slot[0])
         slot[1] = slot[1] or function.get("name") or ""
         arguments = function.get("arguments") or ""
         slot[2] += arguments if isinstance(arguments, str) else json.dumps(arguments)
 
     def _place(self, call: Json, whole: bool) -> int:
-        """Which call a fragment belongs to. Some servers number none, some number all of them 0: then ids tell."""
-        call_id, number = call.get("id"), call.get("index")
+        """Which call a fragment belongs to. Some servers number none, some number all of them 0: then ids tell, or names."""
+        call_id, number = str(call.get("id") or ""), call.get("index")
         place = self.places.get(number) if isinstance(number, int) else None
         if place is None and not isinstance(number, int) and not whole:
-            same = [n for n, slot in enumerate(self.calls) if call_id in (None, slot[0])]
+            same = [n for n, slot in enumerate(self.calls) if call_id in ("", slot[0])]
             place = same[-1] if same else None
-        if place is None or (call_id and self.calls[place][0] not in ("", call_id)):
+        if place is None or self._is_another(call, call_id, self.calls[place]):
             place = len(self.calls)
             self.calls.append(["", "", ""])
         if isinstance(number, int):
             self.places[number] = place
         return place
 
+    @staticmethod
+    def _is_another(call: Json, call_id: str, slot: Sequence[str]) -> bool:
+        """Whether a fragment begins a call of its own, although it carries the number of the call in `slot`, or none."""
+        if call_id and slot[0]:
+            return call_id != slot[0]
+        function: Json = call.get("function") or {}
+        return bool(function.get("name")) and _complete(slot[2])
+
     def reply(self) -> ModelReply:
-        """The whole answer; `usage.estimated` with 0 tokens when the provider did not say."""
+        """The whole answer; `usage.estimated` with 0 tokens when the provider did not say.
+
+        Raises:
+            BadReplyError: The provider says that it is not whole.
+        """
+        if self.finish in _BROKEN_OFF:
+            raise BadReplyError(f"the provider broke the answer off (finish_reason {self.finish!r})")
         text, refusal = clean("".join(self.text)), clean("".join(self.refusal))
         calls = tuple(
             ToolCall(call_id or f"call_{place}", name, clean(arguments) or "{}")
@@ -93,12 +110,19 @@ class Answer:
         )
         finish = _FINISH.get(self.finish or "", "unknown")
         return ModelReply(
-            text=_THOUGHT.sub("", text, count=1) if text.lstrip().startswith("<think>") else text or refusal,
+            text=_THOUGHT.sub("", text) if "</think>" in text else text or refusal,
             tool_calls=calls,
             finish_reason="content_filter" if refusal and not text else "tool_calls" if calls else finish,
             usage=self.usage or Usage(estimated=True),
             model=self.model,
         )
+
+
+def _complete(arguments: str) -> bool:
+    try:
+        return isinstance(json.loads(arguments), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def clean(text: str) -> str:
