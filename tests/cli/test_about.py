@@ -134,6 +134,17 @@ def test_schema_writes_what_editors_read(project: Path) -> None:
     paths = crewmix("schema", cwd=project).stdout.splitlines()
     assert [Path(path).name for path in paths] == ["crew.schema.json", "role.schema.json", "task.schema.json"]
     assert "roles" in json.loads(Path(paths[0]).read_text())["properties"]
+    (project / "file").touch()
+    assert "file/x cannot be written: Not a directory" in crewmix("schema", "file/x", cwd=project, check=2).stderr
+
+
+def test_nothing_offers_to_look_up_a_run_that_was_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "crews").mkdir()
+    (tmp_path / ".crewmix").touch()
+    done = crewmix("run", "summarise", "What is it?", cwd=tmp_path)
+    assert "this run is kept in memory only" in done.stdout
+    assert "crewmix show" not in done.stdout
+    assert "CANNOT be written" in crewmix("doctor", cwd=tmp_path, check=1).stdout
 
 
 def test_init_starts_a_project_that_works(tmp_path: Path) -> None:

@@ -68,6 +68,23 @@ def test_json_is_events_and_then_the_result(project: Path) -> None:
     assert done.stdout.isascii()
 
 
+def test_what_a_tool_prints_is_no_part_of_the_answer(project: Path) -> None:
+    write_project(
+        project,
+        crews__loud__yaml="roles: [loud]\nplan: none\nmodels: {default: scripted/scripts/loud.yaml}\n",
+        roles__loud__yaml="role: Loud\ngoal: Shout.\ntools: [shout]\n",
+        tools__loud__py=(
+            "from crewmix import tool\n\nprint('loaded')\n\n\n@tool\ndef shout() -> str:\n"
+            '    """Shout."""\n    print(\'hey\')\n    return \'done\'\n'
+        ),
+        scripts__loud__yaml="rules:\n  - {times: 1, tool_calls: [{name: shout}]}\n  - {text: That is all.}\n",
+    )
+    done = crewmix("run", "loud", GOAL, "--json", cwd=project)
+    assert all("type" in json.loads(line) for line in done.stdout.splitlines())
+    assert done.stderr.split() == ["loaded", "hey"]
+    assert crewmix("run", "loud", GOAL, "--quiet", cwd=project).stdout == "That is all.\n"
+
+
 def test_the_goal_can_come_from_a_pipe(project: Path) -> None:
     done = crewmix("run", "talk", "-", cwd=project, stdin="Is Lyon\nlarge enough?\n")
     assert "crew talk: Is Lyon large enough?" in done.stdout
@@ -163,13 +180,13 @@ def test_head_ends_it_quietly(project: Path) -> None:
 
 def test_a_second_ctrl_c_kills_what_does_not_stop(project: Path) -> None:
     stubborn = """
-import threading, crewmix.crew
+import os, threading, crewmix.crew
 def run(self, goal, **seat):
     try:
-        print("begun", flush=True)
+        os.write(1, b"begun\\n")
         threading.Event().wait()
     except KeyboardInterrupt:
-        print("not yet", flush=True)
+        os.write(1, b"not yet\\n")
         threading.Event().wait()
 crewmix.crew.Crew.run = run
 """

@@ -128,3 +128,24 @@ def test_the_end_of_the_input_skips_the_turn(project: Path) -> None:
         terminal.end_input()
         assert terminal.end() == 1
     assert "guest had nothing to say" in terminal.shown
+
+
+@pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}])
+def test_what_happens_meanwhile_is_told_after_the_answer(project: Path, env: dict[str, str]) -> None:
+    write_project(
+        project,
+        **{
+            **ASKING,
+            "roles__sender__yaml": "role: Sender\ngoal: Send it.\ntools: [send_letter, calculate]\n",
+            "scripts__send__yaml": (
+                "rules:\n  - {times: 1, tool_calls: [{name: send_letter, arguments: {to: Ada}}, "
+                "{name: calculate, arguments: {expression: 6 * 7}}]}\n  - {text: That is all.}\n"
+            ),
+        },
+    )
+    with Terminal("run", "send", GOAL, cwd=project, env=env) as terminal:
+        terminal.wait_for("why not]")
+        terminal.type("no thanks")
+        assert terminal.end() == 0
+    assert "why not] no thanks\n" in plain(terminal.shown)
+    assert "called calculate" in plain(terminal.shown)

@@ -45,14 +45,14 @@ def test_models_hold_every_string_that_someone_names(write: WriteProject) -> Non
             "crews/c.yaml": (
                 "roles: [{role: X, goal: y, llm: ollama/q}]\nsynthesis: {llm: 'openai:g'}\n"
                 "chat: {pattern: selector, select: {llm: cheap}}\n"
-                "models: {default: {model: a/b, price: [0.1, 2]}, cheap: c/d}\n"
+                "models: {default: {model: xai/b, price: [0.1, 2]}, cheap: groq/d}\n"
             )
         }
     )
     models = load_crew("c", project).models
     assert {name: spec.model for name, spec in models.items()} == {
-        "default": "a/b",
-        "cheap": "c/d",
+        "default": "xai/b",
+        "cheap": "groq/d",
         "ollama/q": "ollama/q",
         "openai:g": "openai:g",
     }
@@ -64,7 +64,7 @@ def test_models_given_at_the_start_replace_the_files_and_spare_its_variables(wri
     crew = load_crew("c", project, models={"default": "offline/extractive"}, environ={})
     assert crew.models == {"default": ModelSpec(model="offline/extractive")}
     with pytest.raises(UsageError, match="did you mean `default`"):
-        load_crew("c", project, models={"defualt": "a/b"}, environ={"NOT_SET": "1", "NO_KEY": "1"})
+        load_crew("c", project, models={"defualt": "xai/b"}, environ={"NOT_SET": "1", "NO_KEY": "1"})
     with pytest.raises(DefinitionError, match="must be `provider/model`"):
         load_crew("c", project, models={"default": "gpt"}, environ={})
 
@@ -102,18 +102,18 @@ def test_extends_replaces_fields_merges_mappings_and_replaces_lists(write: Write
     project = write(
         {
             "crews/base.yaml": (
-                "name: base\ndescription: base\nroles: [a, b]\nmodels: {default: x/y, cheap: x/z}\n"
+                "name: base\ndescription: base\nroles: [a, b]\nmodels: {default: xai/y, cheap: xai/z}\n"
                 "budget: {usd: 1, calls: 9}\nchat: {pattern: selector, select: {llm: cheap}, max_turns: 5}\n"
                 "inputs: {q: one}\nplan: {max_tasks: 2}\n"
             ),
-            "crews/mid.yaml": "extends: base\nmodels: {cheap: x/w}\nbudget: {calls: 3}\n",
+            "crews/mid.yaml": "extends: base\nmodels: {cheap: xai/w}\nbudget: {calls: 3}\n",
             "crews/c.yaml": "extends: mid.yaml\nroles: [b]\nchat: {pattern: round_robin}\ninputs: {r: two}\n",
         }
     )
     crew = load_crew("c", project)
     assert (crew.name, crew.description) == ("c", "base")
     assert [role.name for role in crew.roles] == ["b"]
-    assert {name: spec.model for name, spec in crew.models.items()} == {"default": "x/y", "cheap": "x/w"}
+    assert {name: spec.model for name, spec in crew.models.items()} == {"default": "xai/y", "cheap": "xai/w"}
     assert crew.budget is not None
     assert (crew.budget.usd, crew.budget.calls) == (1, 3)
     assert crew.chat == ChatSpec(pattern="round_robin", max_turns=5)
@@ -125,7 +125,7 @@ def test_extends_replaces_fields_merges_mappings_and_replaces_lists(write: Write
 def test_roles_extend_roles_in_files_and_in_place(write: WriteProject) -> None:
     project = write(
         {
-            "crews/c.yaml": "roles: [kid, {extends: a, name: twin, llm: x/y}]\n",
+            "crews/c.yaml": "roles: [kid, {extends: a, name: twin, llm: xai/y}]\n",
             "roles/a.yaml": ROLE + "backstory: Old\nbudget: {calls: 4}\n",
             "roles/kid.yaml": "extends: a\ngoal: Other\nbudget: {tokens: 5}\n",
         }
@@ -134,7 +134,7 @@ def test_roles_extend_roles_in_files_and_in_place(write: WriteProject) -> None:
     assert (kid.name, kid.goal, kid.backstory) == ("kid", "Other", "Old")
     assert kid.budget is not None
     assert (kid.budget.calls, kid.budget.tokens) == (4, 5)
-    assert (twin.name, twin.llm, twin.backstory) == ("twin", "x/y", "Old")
+    assert (twin.name, twin.llm, twin.backstory) == ("twin", "xai/y", "Old")
 
 
 def test_a_mistake_in_a_parent_is_shown_in_the_parents_file(write: WriteProject) -> None:
@@ -185,12 +185,12 @@ def test_no_secret_reaches_the_journal_form(write: WriteProject) -> None:
         roles=(Role(role="X", goal="y"),),
         models={
             "default": ModelSpec(
-                model="a/b@http://me:hush1@host/v1",
+                model="xai/b@http://me:hush1@host/v1",
                 api_key="hush2",
                 base_url="http://me:hush3@host/v1",
                 params={"headers": {"Authorization": "hush4"}, "max_tokens": 5},
             ),
-            "other": ModelSpec(model="a/b", api_key="${KEY_NAME}"),
+            "other": ModelSpec(model="xai/b", api_key="${KEY_NAME}"),
         },
     )
     crew = define_crew(spec, write({}), environ={"KEY_NAME": "hush5"})
@@ -204,7 +204,7 @@ def test_no_secret_reaches_the_journal_form(write: WriteProject) -> None:
 def test_a_crew_built_in_python_is_the_same_as_from_a_file(write: WriteProject) -> None:
     project = write({"crews/c.yaml": (
         "roles: [a, {role: Boss, goal: x, approves: true}]\ntasks: [{id: t, description: '{goal}', roles: [a]}]\n"
-        "chat: {stop_when: approved}\nbudget: {usd: 0.5}\nmodels: {default: x/y}\n"
+        "chat: {stop_when: approved}\nbudget: {usd: 0.5}\nmodels: {default: xai/y}\n"
     )})  # fmt: skip
     spec = CrewSpec(
         name="c",
@@ -212,7 +212,7 @@ def test_a_crew_built_in_python_is_the_same_as_from_a_file(write: WriteProject) 
         tasks=(Task(id="t", description="{goal}", roles=("a",)),),
         chat=ChatSpec(stop_when="approved"),
         budget={"usd": "0.5"},  # pyright: ignore[reportArgumentType]
-        models={"default": "x/y"},
+        models={"default": "xai/y"},
     )
     assert define_crew(spec, project).fingerprint() == load_crew("c", project).fingerprint()
 

@@ -24,7 +24,7 @@ def problems_of(write: WriteProject, crew: str, **files: str) -> list[Problem]:
         ("roles: [a]\n⌖budgte: {usd: 1}\n", "unknown_key", "unknown key `budgte`", "did you mean `budget`?"),
         ("roles: [a]\nbudget:\n  ⌖usdd: 1\n", "unknown_key", "`budget.usdd`", "did you mean `usd`?"),
         ("roles: [a]\n⌖<<: {description: x}\n", "unknown_key", "`<<`", "extends"),
-        ("roles: [a]\nmodels: {x: {⌖modle: a/b, model: c/d}}\n", "unknown_key", "`models.x.modle`", "`model`"),
+        ("roles: [a]\nmodels: {x: {⌖modle: xai/b, model: groq/d}}\n", "unknown_key", "`models.x.modle`", "`model`"),
         ("roles: [{role: X, goal: y, ⌖backstroy: z}]\n", "unknown_key", "roles[0].backstroy", "`backstory`"),
         ("⌖description: x\n", "missing_key", "`roles` is missing", None),
         ("roles:\n  - ⌖role: X\n", "missing_key", "`roles[0].goal` is missing", None),
@@ -46,20 +46,29 @@ def problems_of(write: WriteProject, crew: str, **files: str) -> list[Problem]:
         ("roles: [a]\non_task_failure: {then: ⌖stopp}\n", "wrong_value", "`continue` or `stop`", "`stop`"),
         ("roles: [a]\ninputs: {2 x: ⌖y}\n", "wrong_value", "must be a name of letters", None),
         ("roles: [{role: X, goal: ⌖''}]\n", "wrong_value", "must not be empty", None),
-        ("roles: [a]\nmodels: {x: {model: a/b, ⌖price: [1]}}\n", "missing_key", "price` is too short", None),
+        (
+            "roles: [a]\nmodels: {x: {model: xai/b, ⌖price: [1]}}\n",
+            "wrong_value",
+            "price` must hold at least 2 entries, not 1",
+            None,
+        ),
         ("roles: [⌖{role: X, goal: y, actor: human, tools: [now]}]\n", "senseless", "cannot use tools", None),
         ("roles: [⌖resercher]\n", "unknown_role", "there is no role `resercher`", "`researcher`"),
         ("roles: [a]\nsynthesizer: ⌖nobody_at_all\n", "unknown_role", "`nobody_at_all`", "choose from `a`"),
         ("roles: [a, ⌖a]\n", "duplicate_role", "role `a` is named twice", None),
         ("roles: [{role: X, goal: y, tools: [⌖kalculate]}]\n", "unknown_tool", "`kalculate`", "`calculate`"),
-        ("roles: [{role: X, goal: y, llm: ⌖smrt}]\nmodels: {smart: a/b}\n", "unknown_model", "`smrt`", "`smart`"),
+        ("roles: [{role: X, goal: y, llm: ⌖smrt}]\nmodels: {smart: xai/b}\n", "unknown_model", "`smrt`", "`smart`"),
+        ("roles: [a]\nmodels: {x: ⌖openia/gpt}\n", "unknown_provider", "no model provider `openia`", "`openai`"),
+        ("roles: [a, ⌖*b]\n", "unknown_alias", "nothing complete is named `&b`", None),
+        ("roles: [a]\nmodels: {x: {model: ⌖5}}\n", "wrong_type", "`models.x.model` must be text, not 5", "quotes"),
+        ("roles: [a]\nbudget: ⌖5\n", "wrong_type", "must be a mapping, not 5", "its keys are `usd`, `calls`"),
         ("roles: [a]\nsynthesis: {llm: ⌖deflt}\n", "unknown_model", "`deflt`", "`default`"),
         ("roles: [a]\nmodels: {default: ⌖gpt}\n", "unknown_model", "must be `provider/model`", "openai/"),
         ("roles: [a]\nchat: {pattern: ⌖round_robbin}\n", "unknown_pattern", "round_robbin", "`round_robin`"),
         ("roles: [a]\nsynthesis: {method: ⌖agregate}\n", "unknown_method", "agregate", "`aggregate`"),
-        ("roles: [a]\nchat: {⌖select: {llm: a/b}}\n", "senseless", "`select` is only read by", "selector"),
+        ("roles: [a]\nchat: {⌖select: {llm: xai/b}}\n", "senseless", "`select` is only read by", "selector"),
         (
-            "roles: [a]\nchat: {pattern: selector, select: {llm: a/b, ⌖function: m:f}}\n",
+            "roles: [a]\nchat: {pattern: selector, select: {llm: xai/b, ⌖function: m:f}}\n",
             "senseless",
             "only one can pick",
             None,
@@ -100,7 +109,7 @@ def problems_of(write: WriteProject, crew: str, **files: str) -> list[Problem]:
         ("roles: [a]\nknowledge: [⌖nowhere/]\n", "no_such_path", "'nowhere/'", "relative to the project"),
         ("roles: [a]\nknowledge: [⌖'${NO_SUCH}/x']\n", "unset_variable", "`NO_SUCH` is not set", None),
         (
-            "roles: [a]\nmodels: {x: {model: a/b, api_key: ⌖'${NO_KEY}'}}\n",
+            "roles: [a]\nmodels: {x: {model: xai/b, api_key: ⌖'${NO_KEY}'}}\n",
             "unset_variable",
             "`NO_KEY` is not set",
             "export NO_KEY",
@@ -247,13 +256,13 @@ def test_a_quorum_that_a_task_cannot_reach_is_a_mistake(write: WriteProject) -> 
 
 
 def test_a_key_in_the_file_is_refused_and_not_shown(write: WriteProject) -> None:
-    crew = "roles: [a]\nmodels: {x: {model: a/b, api_key: sk-0123456789abcdef, typo: 1}}\n"
+    crew = "roles: [a]\nmodels: {x: {model: xai/b, api_key: sk-0123456789abcdef, typo: 1}}\n"
     found = problems_of(write, crew)
     assert {p.code for p in found} == {"literal_secret", "unknown_key"}
     assert "sk-0123" not in "\n".join(map(str, found))
-    crew = "roles: [a]\nmodels: {x: {model: a/b, apikey: 'sk-0123456789abcdef'}}\n"
+    crew = "roles: [a]\nmodels: {x: {model: xai/b, apikey: 'sk-0123456789abcdef'}}\n"
     assert "sk-0123" not in str(problems_of(write, crew)[0])
-    crew = "roles: [a]\nmodels:\n  x:\n    model: a/b\n    base_url: http://me:pass@host/v1\n"
+    crew = "roles: [a]\nmodels:\n  x:\n    model: xai/b\n    base_url: http://me:pass@host/v1\n"
     assert [p.code for p in problems_of(write, crew)] == ["literal_secret"]
 
 

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from crewmix.definitions import names
 from crewmix.definitions.from_crewai import convert
 from crewmix.definitions.load import check_project, load_crew
 from crewmix.definitions.project import Project
 from crewmix.definitions.scaffold import init_project
 from crewmix.errors import DefinitionError, NotFoundError, UserError
+from crewmix.models import providers
+from crewmix.models.resolve import WITHOUT_SERVER
+from definitions.conftest import ROLE, WriteProject
 
 AGENTS = """\
 researcher:
@@ -151,3 +155,15 @@ def test_conversion_needs_files_and_what_crewai_needs(tmp_path: Path) -> None:
     (tmp_path / "agents.yaml").write_text("{}")
     with pytest.raises(DefinitionError, match="names no agent"):
         convert(tmp_path, tmp_path / "new")
+
+
+def test_files_that_nothing_can_name_are_told(write: WriteProject) -> None:
+    project = write({"crews/c.yaml": "roles: [a]\n", "crews/c.yml": "roles: [a]\n", "roles/my role.yaml": ROLE})
+    (project.root / "tasks").mkdir(exist_ok=True)
+    (project.root / "tasks/lost.yaml").symlink_to("nowhere.yaml")
+    told = {(Path(problem.file).name, problem.code) for problem in check_project(project)}
+    assert told == {("c.yml", "same_name"), ("my role.yaml", "file_name"), ("lost.yaml", "unreadable")}
+
+
+def test_the_providers_are_those_that_can_serve() -> None:
+    assert set(names.PROVIDERS) == {*providers.PROVIDERS, *WITHOUT_SERVER}

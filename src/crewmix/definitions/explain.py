@@ -70,7 +70,7 @@ class _Mistake:
                 hint = "crews and roles share settings with `extends: name`"
             return self.node.problem("unknown_key", f"unknown key `{name}`", hint=hint, on_key=True)
         code, said, hint = self._explain()
-        if self.kind == "model_type" and not self.in_union:
+        if self.kind == "model_type" and not self.in_union and hint is None:
             hint = f"its keys are {', '.join(f'`{key}`' for key in _model_at(model, self.path).model_fields)}"
         if any(field in self.path for field in _SECRET_FIELDS):
             said = said.split(", not ")[0]
