@@ -141,7 +141,9 @@ def test_tool_files_leave_no_trace_and_may_share_helpers(project: Project, tmp_p
     assert doubled.arguments_model.model_validate({"number": {"value": 3}})
     assert sys.path == path
     assert "helpers" not in sys.modules
-    assert all(name.startswith("_crewmix_tools_") for name in set(sys.modules) - modules)
+    new = {name: str(getattr(sys.modules[name], "__file__", "")) for name in set(sys.modules) - modules}
+    own = [name for name, file in new.items() if file.startswith(str(project.root))]
+    assert own and all(name.startswith("_crewmix_tools_") for name in own)
     assert not (tmp_path / "tools" / "__pycache__").exists()
 
 
