@@ -13,6 +13,7 @@ from crewmix.errors import (
     DefinitionError,
     FencedError,
     ModelUnavailableError,
+    RunError,
     TaskError,
     UsageError,
 )
@@ -21,6 +22,7 @@ from crewmix.models.types import Usage
 from crewmix.result import RunResult
 from crewmix.runs import find_run, list_runs, resume, run_events
 from support.models import FunctionModel, speaking
+from support.provider import Fault, Provider
 
 ROLES = [Role(name=name, role=name.title(), goal="Answer") for name in ("zoe", "adam")]
 
@@ -286,3 +288,17 @@ def test_what_is_odd_about_a_document_is_a_warning_of_the_run(tmp_path):
     (tmp_path / "old.txt").write_bytes("Das Café ist grün.".encode("cp1252"))
     result = crew(FunctionModel(speaking), tmp_path, knowledge=[str(tmp_path)]).run("Why?")
     assert "old.txt: not UTF-8; read as Windows-1252" in result.warnings
+
+
+def test_a_key_given_in_python_is_asked_for_again_by_resume(tmp_path):
+    with Provider(Fault("status", status=400, body={"error": {"message": "no"}})) as provider:
+        spec = {"model": provider.model, "api_key": "plain-secret-value-123"}
+        (tmp_path / "crews").mkdir()
+        (tmp_path / "crews" / "solo.yaml").write_text("roles: [analyst]\nplan: none\n")
+        with pytest.raises(RunError, match="no task has an answer"):
+            Crew.load("solo", models={"default": spec}, project=tmp_path).run("Why?")
+        assert b"plain-secret-value-123" not in b"".join(p.read_bytes() for p in (tmp_path / ".crewmix").glob("*.db*"))
+        with pytest.raises(UsageError, match="keys given in Python: default"):
+            resume(Project(tmp_path), "last")
+        provider.script("fine now")
+        assert resume(Project(tmp_path), "last", models={"default": spec}).output == "fine now"

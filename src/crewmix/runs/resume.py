@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crewmix.crew import Crew
-from crewmix.definitions.given import ModelSource
+from crewmix.definitions.given import ModelSource, tool_names
 from crewmix.definitions.project import Project
 from crewmix.definitions.spec import BudgetSpec, ModelSpec
 from crewmix.errors import UsageError
 from crewmix.journal.events import Event
+from crewmix.journal.redact import MASK
 from crewmix.result import RunResult
 from crewmix.runs.find import find_run
 
@@ -62,13 +63,14 @@ def resume(
             f"run {row.run_id} was started with a crew built in Python",
             hint="build the same crew and call `crew.resume(find_run(project, run_id))`",
         )
-    missing = sorted(set(options["python"]) - {*_names(tools), *(models or {})})
+    specs = {k: v if isinstance(v, str) else ModelSpec.model_validate(v) for k, v in options["models"].items()}
+    hidden = {k for k, v in specs.items() if isinstance(v, ModelSpec) and v.api_key == MASK}
+    missing = sorted({*options["python"], *hidden} - {*tool_names(tools), *(models or {})})
     if missing:
         raise UsageError(
-            f"run {row.run_id} was started with tools or models given in Python: {', '.join(missing)}",
+            f"run {row.run_id} was started with tools, models or keys given in Python: {', '.join(missing)}",
             hint="pass them to `crewmix.runs.resume(…, tools=[…], models={…})`",
         )
-    specs = {k: v if isinstance(v, str) else ModelSpec.model_validate(v) for k, v in options["models"].items()}
     named = {k: v for k, v in specs.items() if not (isinstance(v, str) and v.startswith("python/"))}
     crew = Crew.load(
         options["name"],
@@ -86,7 +88,3 @@ def _limits(budget: BudgetSpec | Mapping[str, Any] | None) -> dict[str, Any]:
     if budget is None:
         return {}
     return budget.model_dump(exclude_unset=True) if isinstance(budget, BudgetSpec) else dict(budget)
-
-
-def _names(tools: Sequence[object]) -> set[str]:
-    return {str(getattr(tool, "name", None) or getattr(tool, "__name__", "")) for tool in tools}
