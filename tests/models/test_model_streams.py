@@ -260,3 +260,20 @@ async def test_a_thought_is_no_part_of_the_answer_also_when_its_opening_tag_is_i
 async def test_an_id_that_is_a_number_becomes_a_text():
     call = {"id": 7, "function": {"name": "search", "arguments": {"q": "x"}}}
     assert (await streamed(chunk({"tool_calls": [call]}, "tool_calls"))).tool_calls[0].id == "7"
+
+
+async def test_a_server_that_forgets_to_end_the_stream_is_not_asked_again():
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        data = chunk({"content": "whole"}) + chunk({}, "stop")
+        writer.write(CHUNKED + f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        await reader.read()  # until the client goes away
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    driver = OpenAIDriver(Profile("default", "x/m", "openai_compatible", "m", base_url=url, timeout=1.0))
+    async with server:
+        reply = await driver.complete(ModelRequest("m", (ChatMessage("user", "?"),)), lambda _: None)
+        await driver.close()
+    assert (reply.text, reply.finish_reason) == ("whole", "stop")

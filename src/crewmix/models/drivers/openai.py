@@ -23,6 +23,8 @@ from crewmix.models.types import ModelReply, ModelRequest, OnDelta
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientTimeout
 
+REST_SECONDS = 5.0
+"""The longest wait for the end of a stream whose answer is complete."""
 MAX_EVENT = 10_000_000
 """Bytes of one streamed event."""
 
@@ -159,8 +161,9 @@ class OpenAIDriver:
 
         answer = Answer()
         try:
-            await self._read_events(response, answer, on_delta, deadline)
-        except (aiohttp.ClientError, OSError):
+            async with asyncio.timeout(None) as rest:
+                await self._read_events(response, answer, on_delta, (deadline, rest))
+        except (aiohttp.ClientError, OSError):  # a TimeoutError is one too
             if answer.finish is None:
                 raise
         try:
@@ -169,9 +172,14 @@ class OpenAIDriver:
             raise self._error(BadReplyError, error.message) from error
 
     async def _read_events(
-        self, response: ClientResponse, answer: Answer, on_delta: OnDelta, deadline: asyncio.Timeout
+        self,
+        response: ClientResponse,
+        answer: Answer,
+        on_delta: OnDelta,
+        clocks: tuple[asyncio.Timeout, asyncio.Timeout],
     ) -> None:
         reader, loop = EventReader(), asyncio.get_running_loop()
+        deadline, rest = clocks
         async for piece in response.content.iter_any():
             for event in reader.feed(piece):
                 deadline.reschedule(loop.time() + self.profile.timeout)
@@ -186,6 +194,8 @@ class OpenAIDriver:
                     raise self._error(BadReplyError, error.message) from error
                 if text:
                     on_delta(text)
+                if answer.finish is not None:  # only the usage may follow, and some servers forget to end the stream
+                    rest.reschedule(loop.time() + min(REST_SECONDS, self.profile.timeout / 2))
             if reader.pending > MAX_EVENT:
                 raise self._error(BadReplyError, "an event of the stream does not end")
         if answer.finish is None:
