@@ -298,17 +298,23 @@ class BudgetExceededError(CrewmixError):
         limit: Which limit: `usd`, `calls`, `tokens` or `seconds`.
         owner: Whose budget: `run`, `task.2`, `researcher` …
         allowed: The budget's size.
-        needed: What spending would have come to, at worst.
+        needed: What spending would have come to, at worst; infinite when a price is unknown.
     """
 
     code = "budget"
     exit_code = 3
 
     def __init__(self, limit: str, owner: str, *, allowed: float, needed: float) -> None:
-        super().__init__(
-            f"the {limit} budget of {owner} is used up: {allowed:g} allowed, the next call could reach {needed:g}",
-            hint=f"raise `budget.{limit}` and resume the run",
-        )
+        what = f"the {limit} budget of {owner}"
+        hint = f"raise `budget.{limit}` and resume the run"
+        if limit == "seconds":
+            message = f"{what} is used up: {allowed:g} allowed, {needed:.1f} gone"
+        elif needed == float("inf"):
+            message = f"{what} cannot be kept: the price of the next call is unknown"
+            hint = "set the model's `price`, or `budget: {unpriced: allow}`"
+        else:
+            message = f"{what} is used up: {allowed:g} allowed, the next call could reach {needed:g}"
+        super().__init__(message, hint=hint)
         self.limit = limit
         self.owner = owner
         self.allowed = allowed

@@ -66,8 +66,9 @@ def test_the_inner_budget_counts_as_well():
 
 
 def test_a_call_of_unknown_price_needs_permission_when_money_is_limited():
-    with pytest.raises(BudgetExceededError):
+    with pytest.raises(BudgetExceededError, match="price of the next call is unknown") as caught:
         Reservation([Ledger("run", Limits(usd=Decimal(1)))], Amount(1, 10, None))
+    assert "unpriced: allow" in str(caught.value)
     allowed = Ledger("run", Limits(usd=Decimal(1), deny_unpriced=False))
     Reservation([allowed], Amount(1, 10, None)).settle(Amount(1, 10, None))
     assert allowed.unpriced_calls == 1 and allowed.usd == 0
@@ -78,7 +79,7 @@ def test_time_runs_out_by_the_given_clock():
     ledger = Ledger("run", Limits(seconds=5), clock=lambda: now[0])
     Reservation([ledger], Amount(1))
     now[0] = 5.0
-    with pytest.raises(BudgetExceededError, match="seconds budget"):
+    with pytest.raises(BudgetExceededError, match=r"seconds budget of run is used up: 5 allowed, 5\.0 gone"):
         Reservation([ledger], Amount(1))
 
 
