@@ -200,3 +200,10 @@ async def test_a_loop_of_its_own_serves_every_chat():
         for n in range(3):
             talk = await hold(here.scope.at(str(n)), Rounds((("a", "b"),)), {"a": member(), "b": member()})
             assert len(talk.transcript.messages) == 2
+
+
+def test_the_runtime_traces_through_the_helper_that_is_replaced():
+    from autogen_core import SingleThreadedAgentRuntime
+
+    helper = SingleThreadedAgentRuntime()._tracer_helper
+    assert callable(helper.trace_block)
