@@ -258,3 +258,10 @@ def test_the_places_where_we_silence_crewai_exist():
     assert callable(settings.get_writable_config_path)
     assert issubclass(token.AuthError, Exception)
     assert callable(printer.set_suppress_console_output)
+
+
+def test_an_executor_works_a_turn_by_its_own_kickoff():
+    from crewai.agents.agent_executor import AgentExecutor
+
+    assert "self.kickoff()" in inspect.getsource(AgentExecutor.invoke)
+    assert inspect.iscoroutinefunction(AgentExecutor.kickoff_async)
