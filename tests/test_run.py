@@ -298,7 +298,7 @@ def test_a_key_given_in_python_is_asked_for_again_by_resume(tmp_path):
         with pytest.raises(RunError, match="no task has an answer"):
             Crew.load("solo", models={"default": spec}, project=tmp_path).run("Why?")
         assert b"plain-secret-value-123" not in b"".join(p.read_bytes() for p in (tmp_path / ".crewmix").glob("*.db*"))
-        with pytest.raises(UsageError, match="keys given in Python: default"):
+        with pytest.raises(UsageError, match="given in Python: default"):
             resume(Project(tmp_path), "last")
         provider.script("fine now")
         assert resume(Project(tmp_path), "last", models={"default": spec}).output == "fine now"

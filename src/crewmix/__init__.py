@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crewmix.chat.base import Choose, Done, Message, Pattern, Speakers, Transcript, View
     from crewmix.crew import Crew
     from crewmix.definitions.spec import (
         ApproveSpec,
@@ -27,22 +28,25 @@ if TYPE_CHECKING:
         ModelSpec,
         PlanSpec,
         Role,
-        SelectSpec,
         SynthesisSpec,
         Task,
     )
+    from crewmix.definitions.spec_chat import SelectSpec
     from crewmix.errors import CrewmixError
     from crewmix.knowledge.sources import Source
     from crewmix.models.drivers.scripted import ScriptedModel
     from crewmix.models.types import Model, ModelReply, ModelRequest
     from crewmix.planning.estimate import Estimate
-    from crewmix.result import RunResult, TaskResult
+    from crewmix.result import Ballot, Merge, RunResult, Score, TaskResult
+    from crewmix.synthesis.learning import learn_record
+    from crewmix.synthesis.record import Record
     from crewmix.tools.base import Tool, ToolContext, ToolResult
     from crewmix.tools.function import tool
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "crewmix.chat.base": ("Choose", "Done", "Message", "Pattern", "Speakers", "Transcript", "View"),
     "crewmix.crew": ("Crew",),
     "crewmix.definitions.spec": (
         "ApproveSpec",
@@ -53,16 +57,18 @@ _HOMES = {
         "ModelSpec",
         "PlanSpec",
         "Role",
-        "SelectSpec",
         "SynthesisSpec",
         "Task",
     ),
+    "crewmix.definitions.spec_chat": ("SelectSpec",),
     "crewmix.errors": ("CrewmixError",),
     "crewmix.knowledge.sources": ("Source",),
     "crewmix.models.drivers.scripted": ("ScriptedModel",),
     "crewmix.models.types": ("Model", "ModelReply", "ModelRequest"),
     "crewmix.planning.estimate": ("Estimate",),
-    "crewmix.result": ("RunResult", "TaskResult"),
+    "crewmix.result": ("Ballot", "Merge", "RunResult", "Score", "TaskResult"),
+    "crewmix.synthesis.learning": ("learn_record",),
+    "crewmix.synthesis.record": ("Record",),
     "crewmix.tools.base": ("Tool", "ToolContext", "ToolResult"),
     "crewmix.tools.function": ("tool",),
 }
@@ -70,29 +76,40 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ApproveSpec",
+    "Ballot",
     "BudgetSpec",
     "ChatSpec",
+    "Choose",
     "Crew",
     "CrewSpec",
     "CrewmixError",
+    "Done",
     "Estimate",
     "FailureSpec",
+    "Merge",
+    "Message",
     "Model",
     "ModelReply",
     "ModelRequest",
     "ModelSpec",
+    "Pattern",
     "PlanSpec",
+    "Record",
     "Role",
     "RunResult",
+    "Score",
     "ScriptedModel",
     "SelectSpec",
     "Source",
+    "Speakers",
     "SynthesisSpec",
     "Task",
     "TaskResult",
     "Tool",
     "ToolContext",
     "ToolResult",
+    "Transcript",
+    "View",
     "tool",
 ]
 

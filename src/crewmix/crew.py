@@ -41,6 +41,8 @@ class Crew:
             others of the same name; one that no role names is given to every role that works with tools or could.
         models: Models by name, over the crew's own: a model string, a `ModelSpec` or its fields, or any object with an
             async `complete(request, on_delta)`.
+        pattern: A chat pattern of one's own, instead of `chat.pattern`: a function of the transcript that names the next
+            speaker, or an object or class with `next` and, if wanted, `view` and `drafts` (see `crewmix.Pattern`).
         project: The project's folder; by default the nearest one around the current folder.
         **fields: The fields of `CrewSpec`: `roles` (required), `name`, `plan`, `tasks`, `chat`, `synthesis`, `knowledge`,
             `budget` …
@@ -54,6 +56,7 @@ class Crew:
         *,
         tools: Sequence[object] = (),
         models: Mapping[str, ModelSource] | None = None,
+        pattern: object | None = None,
         project: str | Path | Project | None = None,
         **fields: Any,
     ) -> None:
@@ -61,7 +64,7 @@ class Crew:
         strings, objects = split_models(models)
         spec = from_python(CrewSpec, {"name": "crew", **fields}, "Crew(…)")
         definition = define_crew(spec, place, extra_tools=tool_names(tools), models=strings)
-        self._set(definition, place, tools, objects, None)
+        self._set(definition, place, tools, objects, pattern, None)
 
     @classmethod
     def load(
@@ -73,6 +76,7 @@ class Crew:
         inputs: Mapping[str, str] | None = None,
         knowledge: Sequence[str | Path] | None = None,
         budget: BudgetSpec | Mapping[str, Any] | None = None,
+        pattern: object | None = None,
         project: str | Path | Project | None = None,
     ) -> Crew:
         """Load a crew by name (the project's own first, then the built-in ones) or from a file.
@@ -84,6 +88,7 @@ class Crew:
             inputs: Values for the crew's inputs; more can be given to `run`.
             knowledge: Folders or files to search, instead of the crew's own; relative to the current folder.
             budget: Limits that replace the crew's own, e.g. `{"usd": 0.5}`.
+            pattern: See `Crew`.
             project: See `Crew`. By default the project around the crew's file, else around the current folder.
 
         Raises:
@@ -110,9 +115,9 @@ class Crew:
             "inputs": dict(inputs or {}),
             "knowledge": None if knowledge is None else [str(p) for p in definition.knowledge],
             "budget": None if budget is None else definition.budget and definition.budget.model_dump(mode="json"),
-            "python": sorted([*tool_names(tools), *objects]),
+            "python": sorted([*tool_names(tools), *objects, *(["pattern"] if pattern is not None else [])]),
         }
-        crew._set(definition, place, tools, objects, options)
+        crew._set(definition, place, tools, objects, pattern, options)
         crew._inputs = dict(inputs or {})
         return crew
 
@@ -122,12 +127,14 @@ class Crew:
         project: Project,
         tools: Sequence[object],
         objects: Mapping[str, Model],
+        pattern: object | None,
         options: dict[str, Any] | None,
     ) -> None:
         self._definition = with_free_tools(definition, tool_names(tools))
         self._project = project
         self._tools = tuple(tools)
         self._objects = objects
+        self._pattern = pattern
         self._options = options
         self._inputs: dict[str, str] = {}
         self._loaded: Mapping[str, Tool] | None = None
@@ -154,12 +161,12 @@ class Crew:
         """
         from crewmix.definitions.filled import filled
         from crewmix.models.prices import cost
-        from crewmix.models.resolve import resolve
         from crewmix.planning.estimate import estimate
+        from crewmix.staff import find_staff
 
         crew = filled(self._definition, goal, {**self._inputs, **(inputs or {})})
-        profiles = wait_for(resolve({**self._definition.models, **self._objects}, folder=self._project.root))
-        return estimate(crew, goal, profiles, cost)
+        staff = wait_for(find_staff(crew, {**self._definition.models, **self._objects}, self._project))
+        return estimate(crew, goal, staff.profiles, cost, teams=staff.teams, pattern=self._pattern)
 
     def run(
         self,
@@ -261,6 +268,7 @@ class Crew:
             deltas=listener[1],
             ask=ask,
             approve=approve,
+            pattern=self._pattern,
             row=row,
         )
         return await work_run(launch, goal)
@@ -269,7 +277,7 @@ class Crew:
         """The tools that roles name, loaded once; in a thread, since a tool's file may import anything."""
         async with self._loading:
             if self._loaded is None:
-                names = {name for role in self._definition.roles for name in role.tools}
+                names = {name for crew in self._definition.everyone() for role in crew.roles for name in role.tools}
                 self._loaded = await asyncio.to_thread(_load_tools, names, self._project, self._tools) if names else {}
         return self._loaded
 

@@ -7,6 +7,7 @@ CrewmixError
 │   ├── NotFoundError          a crew, role, tool, run or file that does not exist
 │   ├── ModelSetupError        a model string, key or address that cannot work
 │   ├── ToolDefinitionError    a function that cannot become a tool
+│   ├── SandboxUnavailableError  programs were to be run, and no sandbox can be made here
 │   └── UsageError             arguments that do not fit together
 ├── RunError                   a run could not go on; exit code 1
 │   ├── PlanError              no valid plan after the repair attempt
@@ -132,6 +133,12 @@ class ToolDefinitionError(UserError):
     """A function, class or file cannot become a tool."""
 
     code = "tool_definition"
+
+
+class SandboxUnavailableError(UserError):
+    """Programs are to be run, and no sandbox can be made on this machine."""
+
+    code = "sandbox"
 
 
 class UsageError(UserError):

@@ -40,6 +40,41 @@ class DraftText:
 
 
 @dataclass(frozen=True, slots=True)
+class Ballot:
+    """What one draft counts for in a vote. `choice` is its answer in normal form; empty = it abstains."""
+
+    voter: str
+    choice: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How one draft was marked."""
+
+    author: str
+    value: float
+    words: int
+    """The draft's length: judges like long answers, so it stands beside every mark."""
+    by: str = ""
+    """Who marked: the judge's model, or the measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """How drafts became one answer."""
+
+    method: str
+    """The synthesis; `none` when it failed and the last draft stands in."""
+    chosen: str = ""
+    """The author of the draft that is the answer, for methods that choose one."""
+    ballots: tuple[Ballot, ...] = ()
+    scores: tuple[Score, ...] = ()
+    uses: tuple[tuple[str, float], ...] = ()
+    """Author -> the share of the answer's wording that stands in this author's draft, 0 to 1, for methods that write."""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskResult:
     """What came of one task. `partial`: a budget ended it early; `failed`: it has no answer, see `error`."""
 
@@ -55,6 +90,8 @@ class TaskResult:
     messages: tuple[SpokenMessage, ...] = ()
     dissent: tuple[str, ...] = ()
     confidence: float | None = None
+    merge: Merge | None = None
+    """How its drafts became the answer; None when there was only one."""
     error: str | None = None
 
 
@@ -90,6 +127,8 @@ class RunResult:
     """Model name of the crew -> (the model that served, why)."""
     seconds: float
     confidence: float | None = None
+    merge: Merge | None = None
+    """How the output came about: of the tasks' answers, or of the only task's drafts."""
     stopped_by: str | None = None
     """`budget` when the run ended before its work was done."""
 
@@ -126,6 +165,7 @@ class RunResult:
             "cost": None if data["cost"] is None else Decimal(data["cost"]),
             "budget": {name: (used, allowed) for name, (used, allowed) in data["budget"].items()},
             "models": {name: (model, why) for name, (model, why) in data["models"].items()},
+            "merge": _merge_from_dict(data.get("merge")),
         }
         return cls(**values)
 
@@ -138,5 +178,18 @@ def _task_from_dict(data: Mapping[str, Any]) -> TaskResult:
         "drafts": tuple(DraftText(**draft) for draft in data["drafts"]),
         "messages": tuple(SpokenMessage(**message) for message in data["messages"]),
         "dissent": tuple(data["dissent"]),
+        "merge": _merge_from_dict(data.get("merge")),
     }
     return TaskResult(**values)
+
+
+def _merge_from_dict(data: Mapping[str, Any] | None) -> Merge | None:
+    if data is None:
+        return None
+    return Merge(
+        method=data["method"],
+        chosen=data["chosen"],
+        ballots=tuple(Ballot(**ballot) for ballot in data["ballots"]),
+        scores=tuple(Score(**score) for score in data["scores"]),
+        uses=tuple((author, share) for author, share in data["uses"]),
+    )

@@ -5,36 +5,33 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from crewmix.agents.factory import make_actors
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.filled import filled
 from crewmix.definitions.project import Project
-from crewmix.definitions.spec import BudgetSpec, ModelSpec
+from crewmix.definitions.spec import ModelSpec
 from crewmix.errors import BudgetExceededError, CrewmixError, FencedError, RunCancelledError, StorageError, UsageError
-from crewmix.journal.budget import Amount, Ledger, Limits
-from crewmix.journal.events import BudgetWarning, Event, RunFinished, RunStarted, Warned
+from crewmix.journal.events import Event, RunFinished, RunStarted, Warned
 from crewmix.journal.lock import lock_run, release_run
 from crewmix.journal.open import open_store
 from crewmix.journal.redact import Redactor
 from crewmix.journal.run import Run, Scope
 from crewmix.journal.store import RunRow, SqliteStore
-from crewmix.models.gateway import Gateway
-from crewmix.models.resolve import resolve
-from crewmix.models.types import Model, ModelReply
-from crewmix.orchestrate import Workplace, orchestrate
+from crewmix.models.profile import Profile
+from crewmix.models.types import Model
+from crewmix.orchestrate import orchestrate
 from crewmix.result import NOT_KEPT, RunResult
+from crewmix.staff import Staff, find_staff
 from crewmix.tally import Tally, make_result
-from crewmix.tools.base import Approver, Tool, ToolContext
+from crewmix.tools.base import Approver, Tool
+from crewmix.workplace import Means, open_ledger, open_workplace
 
 if TYPE_CHECKING:
     from crewmix.agents.human import Asker
-    from crewmix.knowledge.index import Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +53,8 @@ class Launch:
     """Whether `on_event` wants text as it arrives."""
     ask: Asker | None = None
     approve: Approver | None = None
+    pattern: object | None = None
+    """A chat pattern given in Python."""
     row: RunRow | None = None
     run_id: str = ""
 
@@ -78,12 +77,12 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
     if not goal.strip():
         raise UsageError("the goal is empty", hint='say what is to be achieved, e.g. crew.run("Compare A and B")')
     crew = filled(launch.crew, goal, launch.inputs or {})
-    profiles = await resolve(launch.models, folder=launch.project.root)
-    gateway = Gateway(profiles, cache_path=launch.project.state / "cache.db")
+    staff = await find_staff(crew, launch.models, launch.project)
+    profiles = [profile for team in staff.everyone() for profile in team.profiles.values()]
     run_id = launch.row.run_id if launch.row else launch.run_id or new_run_id()
     with ExitStack() as closing:
         store, store_problem = _open_store(launch, run_id, closing)
-        redactor = Redactor(p.api_key for p in profiles.values() if p.api_key)
+        redactor = Redactor(p.api_key for p in profiles if p.api_key)
         started = time.monotonic()
         if launch.row is not None:
             # What a finished run went on without is tried again; a run that was cut off goes on as it did before.
@@ -98,19 +97,21 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
         run.listen(tally.hear)
         if launch.on_event is not None:
             run.listen(launch.on_event, deltas=launch.deltas)
-        ledger = _ledger("run", crew.budget, run, "")
+        ledger = open_ledger("run", crew.budget, run, "")
         root = Scope(run, ledgers=(ledger,))
-        models = {name: (p.model, p.why) for name, p in profiles.items()}
+        models = {name: (p.model, p.why) for name, p in _named(staff)}
         root.emit(RunStarted(run_id=run_id, crew=crew.name, goal=goal, models=models, resumed=epoch > 1))
         if store_problem:
             root.emit(Warned(code="not_kept", message=store_problem))
+        means = Means(launch.project, launch.tools, launch.ask, launch.approve)
         try:
-            work = await _workplace(launch, crew, gateway, root)
+            work = await open_workplace(means, staff, crew, root, pattern=launch.pattern)
             outcome = await orchestrate(root, work, goal)
         except BaseException as error:
             raise await _ended(root, tally, time.monotonic() - started, error) from None
         finally:
-            await gateway.close()
+            for team in staff.everyone():
+                await team.gateway.close()
         result = make_result(root, crew.name, goal, outcome, tally, models, time.monotonic() - started)
         _write_outputs(launch.project, crew, root, result)
         result = replace(result, warnings=tuple(tally.warnings))
@@ -119,6 +120,13 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
         kept = redactor.data(result.as_dict())
         await store.finish_run(run_id, epoch, status, kept, None)
         return RunResult.from_dict(kept)
+
+
+def _named(staff: Staff, prefix: str = "") -> Iterator[tuple[str, Profile]]:
+    """Every model by its name in the crew, `team.name` for those of a crew within it."""
+    yield from ((prefix + name, profile) for name, profile in staff.profiles.items())
+    for name, team in staff.teams.items():
+        yield from _named(team, f"{prefix}{name}.")
 
 
 # -- the journal ---------------------------------------------------------------------------------------------------------
@@ -137,68 +145,6 @@ def _open_store(launch: Launch, run_id: str, closing: ExitStack) -> tuple[Sqlite
         reason = error.message if isinstance(error, CrewmixError) else str(error)
         return memory, f"{NOT_KEPT}: {reason}"
     return store, None
-
-
-# -- what a run works with -----------------------------------------------------------------------------------------------
-
-
-async def _workplace(launch: Launch, crew: CrewDefinition, gateway: Gateway, root: Scope) -> Workplace:
-    index = await _index(launch.project, crew, root)
-
-    def context(scope: Scope) -> ToolContext:
-        return ToolContext(
-            scope=scope,
-            project=launch.project.root,
-            folders=crew.knowledge,
-            index=index,
-            approve=launch.approve,
-            rules=crew.approve,
-        )
-
-    roles = (*crew.roles, crew.synthesizer)
-    return Workplace(
-        crew=crew,
-        gateway=gateway,
-        actors=make_actors(crew.roles, gateway, launch.tools, context, launch.ask),
-        task_ledger=lambda scope, task: (
-            _ledger(f"task {task.id}", task.budget, root.run, scope.path) if task.budget else None
-        ),
-        role_ledgers={r.name: _ledger(f"role {r.name}", r.budget, root.run, "", r.name) for r in roles if r.budget},
-    )
-
-
-async def _index(project: Project, crew: CrewDefinition, root: Scope) -> Index | None:
-    if not crew.knowledge:
-        return None
-    from crewmix.knowledge.index import Index
-
-    index = await asyncio.to_thread(Index.open, crew.knowledge, project.root, project.state / "knowledge.db")
-    for path, reason in index.skipped:
-        root.emit(Warned(code="document_skipped", message=f"{path} was not read: {reason}"))
-    for warning in index.warnings:
-        root.emit(Warned(code="document_warning", message=warning))
-    if not index.documents:
-        places = ", ".join(str(p) for p in crew.knowledge)
-        root.emit(Warned(code="no_documents", message=f"there is no readable document in {places}"))
-    return index
-
-
-def _ledger(owner: str, budget: BudgetSpec | None, run: Run, scope: str, role: str = "") -> Ledger:
-    """A ledger in which everything the run has already paid for at this place is booked."""
-    spec = budget or BudgetSpec()
-    limits = Limits(spec.usd, spec.calls, spec.tokens, spec.seconds, spec.unpriced == "deny")
-
-    def warn(name: str, limit: str, used: float, allowed: float, mark: float) -> None:
-        run.emit(BudgetWarning(owner=name, limit=limit, used=used, allowed=allowed, share=mark), scope)
-
-    ledger = Ledger(owner, limits, warn)
-    for place, response in run.answered("model"):
-        if place.startswith(scope) and (not role or f"/{role}/" in place):
-            reply = ModelReply.from_dict(response)
-            cost = Decimal(0) if reply.cached else reply.cost
-            calls = 0 if reply.cached else reply.attempts
-            ledger.spend(Amount(calls, 0 if reply.cached else reply.usage.total_tokens, cost))
-    return ledger
 
 
 # -- how a run ends ------------------------------------------------------------------------------------------------------

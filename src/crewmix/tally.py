@@ -100,5 +100,6 @@ def make_result(
         models=models,
         seconds=seconds,
         confidence=outcome.answer.confidence,
+        merge=outcome.merge,
         stopped_by="budget" if outcome.stopped else None,
     )

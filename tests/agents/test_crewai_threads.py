@@ -145,3 +145,24 @@ async def test_the_loop_stays_free_while_crewai_works(stage: Stage):
     await CrewAIActor(ROLE, FunctionGateway(model), (), stage.context).speak(stage.turn(ROLE))
 
     assert threads == {threading.current_thread().name}  # model calls run on the run's own loop
+
+
+async def test_seats_of_one_role_speak_at_the_same_time_each_as_itself(stage: Stage):
+    count = 8
+    barrier = asyncio.Barrier(count)
+
+    async def model(request: ModelRequest) -> ModelReply:
+        await barrier.wait()  # all seats are in their call at once
+        return ModelReply(f"{request.brief.role} with sample {request.sample} at {request.temperature}")
+
+    seats = [ROLE.model_copy(update={"name": f"worker#{n}", "temperature": n / 10}) for n in range(count)]
+    gateway = FunctionGateway(model)
+    actors = [CrewAIActor(seat, gateway, (), stage.context) for seat in seats]
+
+    said = await asyncio.gather(
+        *(actors[n].speak(stage.turn(seat, Brief(question="Work."), sample=n)) for n, seat in enumerate(seats))
+    )
+
+    assert [(c.role, c.text) for c in said] == [
+        (f"worker#{n}", f"worker#{n} with sample {n} at {n / 10}") for n in range(count)
+    ]

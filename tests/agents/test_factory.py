@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from crewmix.agents.crewai_actor import CrewAIActor
 from crewmix.agents.direct import DirectActor
-from crewmix.agents.factory import make_actors
+from crewmix.agents.factory import make_actor
 from crewmix.agents.human import HumanActor
 from crewmix.definitions.spec import Role
 from crewmix.errors import NotFoundError
@@ -33,7 +34,9 @@ def test_every_role_gets_the_actor_it_needs(stage: Stage):
         Role(name="anna", role="Anna", goal="Decide.", actor="human"),
     )
 
-    actors = make_actors(roles, FunctionGateway(lambda _: ""), {"search": SEARCH}, stage.context)  # pyright: ignore
+    gateway: Any = FunctionGateway(lambda _: "")
+
+    actors = {role.name: make_actor(role, gateway, {"search": SEARCH}, stage.context) for role in roles}
 
     assert {name: type(actor) for name, actor in actors.items()} == {
         "thinker": DirectActor,
@@ -44,20 +47,23 @@ def test_every_role_gets_the_actor_it_needs(stage: Stage):
     }
 
 
-def test_an_unknown_tool_is_named_with_the_known_ones(stage: Stage):
+def test_an_unknown_tool_is_named_with_the_nearest_one(stage: Stage):
     role = Role(name="searcher", role="Searcher", goal="Search.", tools=("serch",))
 
+    gateway: Any = FunctionGateway(lambda _: "")
+
     with pytest.raises(NotFoundError, match="serch") as raised:
-        make_actors((role,), FunctionGateway(lambda _: ""), {"search": SEARCH}, stage.context)  # pyright: ignore
-    assert raised.value.hint == "known tools: search"
+        make_actor(role, gateway, {"search": SEARCH}, stage.context)
+    assert raised.value.hint == "did you mean `search`?"
 
 
 def test_a_crew_of_thinkers_never_imports_crewai():
     code = """
 import sys
-from crewmix.agents.factory import make_actors
+from crewmix.agents.factory import make_actor
 from crewmix.definitions.spec import Role
-make_actors((Role(role="Thinker", goal="Think."), Role(role="Anna", goal="Decide.", actor="human")), None, {}, None)
+make_actor(Role(role="Thinker", goal="Think."), None, {}, None)
+make_actor(Role(role="Anna", goal="Decide.", actor="human"), None, {}, None)
 import threading
 print([m for m in sys.modules if m.split(".")[0] in ("crewai", "autogen_core", "aiohttp", "rich")], len(threading.enumerate()))
 """

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from crewmix.agents.base import Actor
-from crewmix.agents.factory import make_actors
+from crewmix.agents.factory import make_actor
 from crewmix.definitions.spec import Role
 from crewmix.errors import BudgetExceededError
 from crewmix.journal.budget import Ledger, Limits
@@ -46,7 +46,7 @@ async def cast(stage: Stage) -> AsyncIterator[Cast]:
     async def make(provider: Provider, *roles: Role) -> dict[str, Actor]:
         gateway = Gateway(await resolve({"default": provider.model}, environ={}, probe=False))
         gateways.append(gateway)
-        return make_actors(roles, gateway, {"search": SEARCH}, stage.context)
+        return {role.name: make_actor(role, gateway, {"search": SEARCH}, stage.context) for role in roles}
 
     yield make
     for gateway in gateways:

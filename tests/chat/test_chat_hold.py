@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from crewmix.agents.base import Contribution, Failure
-from crewmix.chat.base import Member
+from crewmix.chat.base import Member, View
 from crewmix.chat.hold import hold
-from crewmix.chat.patterns import RoundRobin
+from crewmix.chat.in_turn import RoundRobin
 from crewmix.errors import (
     BudgetExceededError,
     FencedError,
@@ -50,7 +50,7 @@ async def test_a_round_is_spoken_in_parallel_and_kept_in_crew_order(engine):
             await event.wait()
         for _ in range({"a": 30, "b": 20, "c": 10}[scope.role]):
             await asyncio.sleep(0)
-        return echo(view, number, scope)
+        return echo(view.messages, number, scope)
 
     async with running() as here:
         members = {name: Member(speak) for name in "abc"}
@@ -127,7 +127,7 @@ async def test_a_budget_ends_the_chat_and_keeps_what_was_said(engine):
 
     async def finishes(view, number, scope):
         done.set()
-        return echo(view, number, scope)
+        return echo(view.messages, number, scope)
 
     async def overspends(view, number, scope):
         await waiting.began.wait()
@@ -228,8 +228,9 @@ async def test_too_few_drafts_are_an_error_that_says_who_and_why(engine):
         "d": member(),
     }
     async with running() as here:
+        pattern = RoundRobin(tuple(members), 3, frozenset({"critic"}))
         with pytest.raises(QuorumError) as caught:
-            await hold(here.scope, RoundRobin(tuple(members), 3), members, quorum=2, engine=engine)
+            await hold(here.scope, pattern, members, quorum=2, engine=engine)
     assert caught.value.message == (
         "only 1 of at least 2 members gave a draft\n  b failed: it is down [model_unavailable]\n  d had no turn"
     )
@@ -247,14 +248,14 @@ async def test_drafts_are_the_last_words_of_those_who_do_not_review(engine):
     members = {"a": member(), "critic": member(approves=True), "b": failing(ValueError("x"))}
     async with running() as here:
         talk = await hold(here.scope, RoundRobin(tuple(members), 5), members, engine=engine)
-    assert [(m.role, m.round) for m in talk.transcript.drafts({"critic"})] == [("a", 4)]
-    assert [m.role for m in talk.transcript.drafts({"a", "b", "critic"})] == ["a", "critic"]
+    assert [(m.role, m.round) for m in talk.transcript.last_drafts({"critic"})] == [("a", 4)]
+    assert [m.role for m in talk.transcript.last_drafts({"a", "b", "critic"})] == ["a", "critic"]
 
 
 async def test_members_see_only_what_the_pattern_shows(engine):
     class Blind(Rounds):
         def view(self, chat, role):
-            return tuple(m for m in chat.spoken if m.role == role)
+            return View(tuple(m for m in chat.spoken if m.role == role))
 
     async with running() as here:
         members = {"a": member(), "b": member()}

@@ -34,7 +34,7 @@ class Conductor:
         self._release(number)
         if (number, scope.role) in self.failing:
             raise ModelUnavailableError(f"{scope.role} is down")
-        return echo(view, number, scope)
+        return echo(view.messages, number, scope)
 
     def _release(self, number):
         if self.waiting:

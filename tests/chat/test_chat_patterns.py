@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from crewmix.agents.base import Contribution, Failure
 from crewmix.chat.base import Choose, Done, Speakers, Transcript
-from crewmix.chat.patterns import PATTERNS, RoundRobin, Selector, make_pattern
+from crewmix.chat.in_turn import RoundRobin, Selector
+from crewmix.chat.patterns import PATTERNS, make_pattern
 from crewmix.definitions import names
-from crewmix.definitions.spec import ChatSpec, Role, SelectSpec
+from crewmix.definitions.spec import ChatSpec, Role
+from crewmix.definitions.spec_chat import SelectSpec
 from crewmix.errors import UsageError
 
 ROLES = (

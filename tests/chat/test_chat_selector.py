@@ -6,7 +6,8 @@ from crewmix.chat.base import Choose, Transcript
 from crewmix.chat.hold import hold
 from crewmix.chat.patterns import make_pattern
 from crewmix.chat.selector import load_function, make_chooser
-from crewmix.definitions.spec import ChatSpec, Role, SelectSpec
+from crewmix.definitions.spec import ChatSpec, Role
+from crewmix.definitions.spec_chat import SelectSpec
 from crewmix.errors import (
     BudgetExceededError,
     ModelUnavailableError,

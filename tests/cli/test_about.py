@@ -48,7 +48,7 @@ def test_show_tells_what_a_run_came_to(ran: Path) -> None:
     assert "Status: done" in shown
     drafts = crewmix("show", run_id, "--drafts", cwd=ran).stdout
     assert "Task verdict (done): Judge them." in drafts
-    assert "  critic, round 2 [verdict: approve]:\n    Nothing is missing." in drafts
+    assert "  critic, round 2 (scripted/scripts/talk.yaml) [verdict: approve]:\n    Nothing is missing." in drafts
     events = crewmix("show", run_id, "--events", cwd=ran).stdout
     assert "writer called scripted/scripts/talk.yaml to speak: " in events
     assert "\x1b" not in drafts + events

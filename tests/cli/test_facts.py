@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from crewmix.cli.facts import NO_MODEL, facts, model_lines
-from crewmix.cli.report import drafts, report
+from crewmix.cli.report import report
+from crewmix.cli.votes import vote_line
 from crewmix.journal import events as e
 from crewmix.knowledge.sources import Source
 from crewmix.models.types import Usage
-from crewmix.result import DraftText, RunResult, SpokenMessage, TaskResult
+from crewmix.result import Ballot, DraftText, Merge, RunResult, SpokenMessage, TaskResult
 
 RESULT = RunResult(
     run_id="20260101-000000-abcdef",
@@ -67,18 +70,26 @@ def test_a_budget_stop_and_a_price_are_told() -> None:
     assert "(no answer)" in told
 
 
-def test_drafts_tell_who_said_what_and_who_failed() -> None:
-    assert drafts(RESULT) == [
-        "",
-        "Task t1 (done): Find it",
-        "  writer, round 1:",
-        "    This one.",
-        "    Surely.",
-        "  critic, round 2:",
-        "    FAILED: no answer within 300 s",
-        "  answer of t1:",
-        "    This one.",
-    ]
+def test_confidence_comes_with_the_vote() -> None:
+    ballots = (Ballot("a", "42"), Ballot("b", "42"), Ballot("c", "41"), Ballot("d", ""))
+    voted = replace(RESULT, confidence=0.5, merge=Merge("majority", "a", ballots))
+    assert "Confidence: 50% (2 of 4 say 42, 1 abstains)" in report(voted)
+    assert "Confidence: 50%" in report(replace(voted, merge=None))
+
+
+@pytest.mark.parametrize(
+    ("ballots", "line"),
+    [
+        ((), ""),
+        ((Ballot("a", "x"), Ballot("b", "x")), "2 of 2 say x"),
+        ((Ballot("a", ""), Ballot("b", "")), "all 2 abstain"),
+        ((Ballot("a", "x"), Ballot("b", "y"), Ballot("c", "")), "1 of 3 say x, a tie with y, 1 abstains"),
+        ((Ballot("a", "x"), Ballot("b", "y", 2.5)), "1 of 2 say y with 2.5 of 3.5 by weight"),
+        ((Ballot("a", "\x1b[2J"),), "1 of 1 say \\x1b[2J"),
+    ],
+)
+def test_a_vote_is_one_line(ballots: tuple[Ballot, ...], line: str) -> None:
+    assert vote_line(ballots) == line
 
 
 def test_the_offline_model_is_called_what_it_is() -> None:
@@ -98,6 +109,18 @@ def test_failures_and_refusals_are_told() -> None:
         e.SpeakerChosen(task="t1", role="coder", by="model", reason="it knows"),
         e.SpeakerChosen(task="t1", role="", by="function"),
         e.Synthesised(task="t1", method="vote", drafts=3, text="a b", dissent=("c",), confidence=0.667),
+        e.Synthesised(
+            task="t1",
+            method="majority",
+            drafts=2,
+            text="42",
+            confidence=0.5,
+            chosen="a#1",
+            ballots=({"voter": "a#1", "choice": "42", "weight": 1.0}, {"voter": "a#2", "choice": "", "weight": 1.0}),
+        ),
+        e.MemberReplaced(task="t1", role="a#2", round=1, model="c/d", reason="no answer"),
+        e.RevisionJudged(task="t1", role="a#2", round=2, better=True, by="c/d"),
+        e.RevisionJudged(task="t1", role="a#1", round=2, better=False, by="c/d"),
         e.TaskFinished(task="t1", status="failed", error="all failed"),
         e.RunStarted(run_id="r1", crew="c", goal="g", models={}, resumed=True),
     ]
@@ -111,7 +134,11 @@ def test_failures_and_refusals_are_told() -> None:
         "warning: a text was clipped",
         "t1: coder is next, chosen by model: it knows",
         "t1: the chat ends, chosen by function",
-        "t1: 3 drafts merged by vote, 2 words, 1 disagreement, agreement 67%",
+        "t1: 3 drafts merged by vote, 2 words, 1 disagreement, confidence 67%",
+        "t1: 2 drafts merged by majority, 1 of 2 say 42, 1 abstains, chosen: a#1, 1 word, confidence 50%",
+        "t1 / a#2 is replaced in round 1 by c/d",
+        "t1: revision of a#2 in round 2 accepted, judged by c/d",
+        "t1: revision of a#1 in round 2 refused, the draft before stands, judged by c/d",
         "t1: failed: all failed",
         "run r1 (taken up again)",
         "crew c: g",

@@ -86,6 +86,43 @@ def test_it_never_draws_more_than_fits(view: LiveView) -> None:
     assert "cost $0.00" in text
 
 
+def test_fifty_members_of_a_round_stay_readable(view: LiveView) -> None:
+    view.see(e.TaskStarted(task="answer", description="Which?", roles=("solver",)))
+    for n in range(1, 51):
+        view.see(turn("answer", f"solver#{n}"))
+        view.see(said("answer", f"solver#{n}", "word " * n))
+    lines = drawn(view).splitlines()
+    assert len(lines) <= 11
+    assert lines[1].startswith(" solver#1 on answer  …word")
+    assert lines[-2] == f" … {50 - (len(lines) - 3)} more speak"
+    for n in range(1, 50):
+        view.see(e.MessageSpoken(task="answer", role=f"solver#{n}", round=1, text="x"))
+    assert [line for line in drawn(view).splitlines() if "solver" in line] == [" solver#50 on answer"]
+
+
+def test_a_replaced_turn_starts_anew_on_the_screen(view: LiveView) -> None:
+    view.see(turn("t1", "writer"))
+    view.see(said("t1", "writer", "half a sen"))
+    replaced = e.MemberReplaced(
+        scope="task.t1/chat/round.1/writer", task="t1", role="writer", round=1, model="c/d", reason="no answer"
+    )
+    view.see(replaced)
+    assert "half a sen" not in drawn(view)
+
+
+def test_a_narrow_terminal_is_never_wrapped() -> None:
+    view = LiveView(Console(file=io.StringIO(), force_terminal=True, width=24, height=8))
+    try:
+        for n in range(1, 6):
+            view.see(turn("a_task_with_a_long_name", f"solver#{n}"))
+            view.see(said("a_task_with_a_long_name", f"solver#{n}", "word " * 30))
+        paper = io.StringIO()
+        Console(file=paper, width=24, height=8, color_system=None).print(view.draw())
+        assert len(paper.getvalue().splitlines()) <= 7
+    finally:
+        view.close()
+
+
 def test_a_small_plan_is_shown_whole(view: LiveView) -> None:
     view.see(e.PlanMade(tasks=PLAN.tasks[:3]))
     view.see(e.TaskFinished(task="t1", status="done"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,21 @@ class Stage:
     events: list[Event]
     project: Path
 
-    def turn(self, role: Role, brief: Brief | None = None, expected: str = "", *, round: int = 1, at: str = "") -> Turn:
+    def turn(
+        self,
+        role: Role,
+        brief: Brief | None = None,
+        expected: str = "",
+        *,
+        round: int = 1,
+        at: str = "",
+        sample: int = 0,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Turn:
         brief = brief or Brief(purpose="speak", role=role.name, question="How tall is the tower?")
         scope = Scope(self.run).at("task.t1", task="t1").at(at or f"chat/round.{round}/{role.name}", role=role.name)
-        return Turn(scope, role, role_prompt(role, brief, expected), brief, round)
+        prompt = role_prompt(role, brief, expected, in_fields=schema is not None)
+        return Turn(scope, role, prompt, brief, round, sample, schema)
 
     def context(self, scope: Scope) -> ToolContext:
         return ToolContext(scope=scope, project=self.project)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from crewmix.definitions.spec import Role
 from crewmix.journal.run import Scope
@@ -33,6 +34,10 @@ class Turn:
     """What the prompt was made from."""
     round: int
     """From 1."""
+    sample: int = 0
+    """Tells wanted repetitions of the same turn apart; goes into every model request."""
+    schema: Mapping[str, Any] | None = None
+    """JSON Schema of type object that the reply must fit; None = plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,10 @@ class Contribution:
     """What its tools found; not necessarily cited."""
     model: str = ""
     failure: Failure | None = None
+    data: Mapping[str, Any] | None = None
+    """The fields of a structured reply."""
+    passed_to: str | None = None
+    """Whom the role names to go on, in a `handoff`."""
 
     @property
     def ok(self) -> bool:

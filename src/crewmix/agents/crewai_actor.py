@@ -83,7 +83,8 @@ class CrewAIActor:
             _under_way.discard(bridge)
         if isinstance(spent, Failure):
             return failed(turn, spent)
-        return spoke(turn, spent.text, model=spent.reply.model if spent.reply else "", sources=spent.sources)
+        model = spent.reply.model if spent.reply else ""
+        return spoke(turn, spent.text, model=model, sources=spent.sources, data=spent.data)
 
     def _work(self, turn: Turn, bridge: Bridge) -> Spent | Failure:
         load_crewai()

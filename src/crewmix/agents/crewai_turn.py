@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ from crewai.tools.tool_failure import ToolExecutionFailedError
 from crewai.utilities.i18n import I18N_DEFAULT
 
 from crewmix.agents.crewai_executor import stay_on_thread
+from crewmix.agents.crewai_fields import asking_for_fields, fields_of
 
 if TYPE_CHECKING:
     from crewmix.models.gateway import Gateway
@@ -54,11 +55,12 @@ _CHECK_SCHEMA = {
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a turn brought: the text, the model's last reply and what tools found."""
+    """What a turn brought: the text, the model's last reply, what tools found, and the fields where some are wanted."""
 
     text: str
     reply: ModelReply | None
     sources: tuple[Source, ...]
+    data: Mapping[str, Any] | None = None
 
 
 class RoleAgents:
@@ -265,8 +267,9 @@ def take_turn(turn: Turn, bridge: Bridge, agents: RoleAgents) -> Spent | Failure
         specs={sanitize_tool_name(tool.name): tool.spec for tool in tools},
         reject=mine.reject,
         kept_back=1 if role.guardrails else 0,
+        sample=turn.sample,
     )
-    prompt = _TurnPrompt(turn.prompt, react=bool(tools) and not agents.native_tools)
+    prompt = _TurnPrompt(asking_for_fields(turn), react=bool(tools) and not agents.native_tools)
     current_calls.set(calls)
     set_provider(prompt)
     # crewAI shows neither text of the task to the model: `_TurnPrompt` writes the messages.
@@ -283,7 +286,10 @@ def take_turn(turn: Turn, bridge: Bridge, agents: RoleAgents) -> Spent | Failure
         agents.give_back(agent)
     if bridge.error is not None:
         raise bridge.error
-    return Spent(outcome, calls.reply, mine.sources) if isinstance(outcome, str) else outcome
+    if isinstance(outcome, Failure):
+        return outcome
+    data = fields_of(turn, turn.schema, calls, outcome) if turn.schema is not None else None
+    return data if isinstance(data, Failure) else Spent(outcome, calls.reply, mine.sources, data)
 
 
 def _execute(task: Task, agent: Agent, tools: list[BaseTool]) -> str | Failure:

@@ -25,7 +25,7 @@ class DirectActor:
         self._gateway = gateway
 
     async def speak(self, turn: Turn) -> Contribution:
-        """Ask the role's model once, streaming the text as `TextDelta` events.
+        """Ask the role's model once, streaming plain text as `TextDelta` events.
 
         A model that gives no usable answer makes the turn fail; every other error is raised.
         """
@@ -35,10 +35,13 @@ class DirectActor:
             messages=(ChatMessage("system", turn.prompt.system), ChatMessage("user", turn.prompt.user)),
             temperature=role.temperature,
             max_output_tokens=role.max_output_tokens,
+            schema=turn.schema,
+            sample=turn.sample,
             brief=replace(turn.brief, purpose="speak", role=role.name),
         )
+        on_delta = turn.scope.deltas() if turn.schema is None else None
         try:
-            reply = await self._gateway.complete(turn.scope.at("model"), request, turn.scope.deltas())
+            reply = await self._gateway.complete(turn.scope.at("model"), request, on_delta)
         except ModelError as error:
             return failed(turn, error)
-        return spoke(turn, reply.text, model=reply.model)
+        return spoke(turn, reply.text, model=reply.model, data=reply.data)

@@ -1,14 +1,16 @@
-"""Who works each role of a crew: an agent, a direct model call or a person."""
+"""Who works a role: an agent, a direct model call or a person."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from crewmix.agents.base import Actor
 from crewmix.agents.direct import DirectActor
 from crewmix.agents.human import Asker, HumanActor
+from crewmix.definitions.names import nearest
 from crewmix.definitions.spec import Role
+from crewmix.errors import NotFoundError
 from crewmix.journal.run import Scope
 from crewmix.tools.base import Tool, ToolContext
 
@@ -16,38 +18,34 @@ if TYPE_CHECKING:
     from crewmix.models.gateway import Gateway
 
 
-def make_actors(
-    roles: Iterable[Role],
+def make_actor(
+    role: Role,
     gateway: Gateway,
     tools: Mapping[str, Tool],
     tool_context: Callable[[Scope], ToolContext],
     ask: Asker | None = None,
-) -> dict[str, Actor]:
-    """An actor for every role of a run, by the role's name.
+) -> Actor:
+    """The actor for a role that no crew works.
 
-    crewAI is imported only when a role needs it, and then in the background: its first turn waits for it.
+    crewAI is imported only when the role needs it, and then in the background: its first turn waits for it.
 
     Args:
-        roles: The run's roles.
+        role: The role.
         gateway: The door to every model.
-        tools: Every tool the roles name, by that name.
+        tools: The tools of the run by name, among them the role's.
         tool_context: Gives what a tool called at a place of the run may use.
-        ask: How a person is reached, for roles with `actor: human`.
+        ask: How a person is reached, for a role with `actor: human`.
 
     Raises:
-        NotFoundError: A role names a tool that is not among `tools`.
+        NotFoundError: The role names a tool that is not among `tools`.
     """
-    actors: dict[str, Actor] = {}
-    for role in roles:
-        if role.actor == "human":
-            actors[role.name] = HumanActor(ask)
-        elif role.needs_crewai:
-            from crewmix.agents.crewai_actor import CrewAIActor
+    if role.actor == "human":
+        return HumanActor(ask)
+    if not role.needs_crewai:
+        return DirectActor(gateway)
+    from crewmix.agents.crewai_actor import CrewAIActor
 
-            actors[role.name] = CrewAIActor(role, gateway, role_tools(role, tools), tool_context)
-        else:
-            actors[role.name] = DirectActor(gateway)
-    return actors
+    return CrewAIActor(role, gateway, role_tools(role, tools), tool_context)
 
 
 def role_tools(role: Role, tools: Mapping[str, Tool]) -> tuple[Tool, ...]:
@@ -56,10 +54,8 @@ def role_tools(role: Role, tools: Mapping[str, Tool]) -> tuple[Tool, ...]:
     Raises:
         NotFoundError: It names one that is not among `tools`.
     """
-    from crewmix.errors import NotFoundError
-
     missing = [name for name in role.tools if name not in tools]
     if missing:
-        known = ", ".join(sorted(tools)) or "none"
-        raise NotFoundError(f"role {role.name} names an unknown tool: {missing[0]}", hint=f"known tools: {known}")
+        hint = nearest(missing[0], tools) or "the run has no tools"
+        raise NotFoundError(f"role {role.name} names an unknown tool: {missing[0]}", hint=hint)
     return tuple(tools[name] for name in role.tools)

@@ -28,7 +28,7 @@ from pydantic import Field
 
 from crewmix.agents.base import Contribution
 from crewmix.chat.floor import Floor
-from crewmix.definitions.spec import slug
+from crewmix.definitions.spec_base import slug
 
 for _name in ("autogen_core", "autogen_core.events", "autogen_agentchat", "autogen_agentchat.events"):
     # At INFO they write every message about ten times.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from crewmix.agents.base import Contribution
 from crewmix.errors import BudgetExceededError
@@ -26,6 +26,24 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Revision:
+    """A new draft of a role, to be held against the one that stands."""
+
+    role: str
+    standing: Message
+    revised: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """Whether a role's draft of this round takes the place of the one that stood."""
+
+    role: str
+    round: int
+    better: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """Everything said so far. Messages of one round stand in the order of `members`, whoever finished first."""
 
@@ -34,6 +52,8 @@ class Transcript:
     messages: tuple[Message, ...] = ()
     picks: tuple[tuple[int, str | None], ...] = ()
     """Speakers picked for a round by a model or function: (round, role, or None to end)."""
+    rulings: tuple[Ruling, ...] = ()
+    """Which revisions were judged, and how."""
 
     @property
     def round(self) -> int:
@@ -45,7 +65,7 @@ class Transcript:
         """The messages that brought something."""
         return tuple(m for m in self.messages if m.contribution.ok)
 
-    def drafts(self, reviewers: Collection[str]) -> tuple[Message, ...]:
+    def last_drafts(self, reviewers: Collection[str]) -> tuple[Message, ...]:
         """The last message of each role that offers answers, in crew order.
 
         Args:
@@ -65,6 +85,10 @@ class Transcript:
     def with_pick(self, role: str | None) -> Transcript:
         """This transcript and who was picked to speak in the next round; None = nobody, the chat ends."""
         return replace(self, picks=(*self.picks, (self.round + 1, role)))
+
+    def with_rulings(self, rulings: tuple[Ruling, ...]) -> Transcript:
+        """This transcript and how revisions were judged."""
+        return replace(self, rulings=(*self.rulings, *rulings))
 
     def picked(self) -> tuple[bool, str | None]:
         """Whether someone was picked for the next round, and who."""
@@ -91,40 +115,78 @@ class Choose:
 
 
 @dataclass(frozen=True, slots=True)
+class Judge:
+    """These revisions must be held against the drafts that stand; the rulings are added to the transcript."""
+
+    revisions: tuple[Revision, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The chat is over."""
 
     reason: str
+    warning: str = ""
+    """What a reader of the result must know about it, e.g. that a limit was reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a member is given when it speaks next."""
+
+    messages: tuple[Message, ...] = ()
+    """What was said, shown with the speakers' names."""
+    drafts: tuple[Message, ...] = ()
+    """Drafts shown numbered and without names, in this order."""
+    ask: str = ""
+    """What to do in this turn, besides the task."""
+    schema: Mapping[str, Any] | None = None
+    """JSON Schema of type object that the reply must fit."""
+    pass_to: tuple[str, ...] = ()
+    """Whom the member may name to go on."""
+
+
+Step = Speakers | Choose | Judge | Done
 
 
 class Pattern(Protocol):
     """Who speaks next and what they see: pure functions, so that a chat can be replayed and estimated."""
 
-    def next(self, chat: Transcript) -> Speakers | Choose | Done:
+    def next(self, chat: Transcript) -> Step:
         """What happens after `chat`."""
         ...
 
-    def view(self, chat: Transcript, role: str) -> tuple[Message, ...]:
-        """What `role` may see of `chat` when it speaks next."""
+    def view(self, chat: Transcript, role: str) -> View:
+        """What `role` is given when it speaks next."""
+        ...
+
+    def drafts(self, chat: Transcript) -> tuple[Message, ...]:
+        """What `chat` offers as answers, in the order of its members; at most one message of each member."""
         ...
 
 
 Chooser = Callable[[Transcript, Choose, Scope], Awaitable[str | None]]
 """Picks one of the candidates, or None to end the chat. Made by `crewmix.chat.selector.make_chooser`."""
 
-Speak = Callable[[tuple[Message, ...], int, Scope], Awaitable[Contribution]]
-"""Takes one turn: what the role may see, the round from 1, and the turn's scope (whose `role` is the speaker)."""
+Reviser = Callable[[Revision, Scope], Awaitable[bool]]
+"""Says whether a revision is better than the draft that stands. Made by `crewmix.synthesis.compare.make_reviser`."""
+
+Speak = Callable[[View, int, Scope], Awaitable[Contribution]]
+"""Takes one turn: what the member is given, the round from 1, and the turn's scope (whose `role` is the speaker)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A role in a chat, as the engine sees it."""
+    """A seat in a chat, as the engine sees it."""
 
     speak: Speak
     model: str = ""
     """The model that serves it, for the record."""
     approves: bool = False
     """Its messages are reviews, not drafts."""
+    stand_in: Speak | None = None
+    """Takes the turn with another model when all tries of `speak` failed."""
+    stand_in_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

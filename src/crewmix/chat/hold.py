@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from crewmix.chat.base import Chooser, Member, Pattern, Talk
+from crewmix.chat.base import Chooser, Member, Pattern, Reviser, Talk
 from crewmix.chat.floor import Floor
 from crewmix.errors import BudgetExceededError, RunError
 from crewmix.journal.run import Scope
@@ -22,23 +22,29 @@ async def hold(
     members: Mapping[str, Member],
     *,
     chooser: Chooser | None = None,
+    reviser: Reviser | None = None,
     quorum: int = 1,
     turn_seconds: float = 300.0,
+    retries: int = 0,
     engine: Engine | None = None,
 ) -> Talk:
     """Let the members talk until the pattern ends the chat.
 
-    A member that fails, is late or brings nothing costs its turn, not the chat. That the chat went on without it is recorded,
-    so a resumed run goes on the same way and pays nothing twice.
+    A member that fails, is late or brings nothing is asked again or replaced where that is wanted, and otherwise costs its
+    turn, not the chat. That the chat went on without it is recorded, so a resumed run goes on the same way and pays nothing
+    twice.
 
     Args:
-        scope: The chat's place in the run, e.g. `task.2/chat`; a turn's is `<chat>/round.<n>/<role>`. A chat that is held
-            again in the same process needs a scope of its own, e.g. `task.2/try.2/chat`.
+        scope: The chat's place in the run, e.g. `task.2/chat`; a turn's is `<chat>/round.<n>/<role>`, with `/again.<k>` when
+            it is taken again, `/stand_in` when it is taken by another model; a ruling's is `<chat>/judge.<n>/<role>`. A chat
+            that is held again in the same process needs a scope of its own, e.g. `task.2/try.2/chat`.
         pattern: Who speaks when and sees what.
         members: Name -> member, in crew order.
         chooser: Picks speakers for patterns that do not know them by themselves.
+        reviser: Judges revisions for patterns in which a draft is replaced only by a better one.
         quorum: The fewest roles that must have given a draft when the chat is over.
-        turn_seconds: A turn that takes longer counts as failed.
+        turn_seconds: A turn that takes longer counts as failed. Each speaker, and each try, has this time to itself.
+        retries: How often a failed turn is taken again, before the member's stand-in takes it.
         engine: Who schedules the turns; None = an AutoGen group chat, or nothing but asyncio for a single member.
 
     Returns:
@@ -52,7 +58,16 @@ async def hold(
         ReplayMissError: A replay met a call that was not recorded.
         UserError: The pattern, a pick function or a member's set-up is wrong.
     """
-    floor = Floor(scope, pattern, members, chooser=chooser, quorum=quorum, turn_seconds=turn_seconds)
+    floor = Floor(
+        scope,
+        pattern,
+        members,
+        chooser=chooser,
+        reviser=reviser,
+        quorum=quorum,
+        turn_seconds=turn_seconds,
+        retries=retries,
+    )
     chat = asyncio.ensure_future(_run(floor, engine))
     chat.add_done_callback(lambda over: over.cancelled() or over.exception())
     try:

@@ -67,18 +67,30 @@ def load_function(path: str) -> PickFunction:
     Raises:
         UsageError: The path is not of that form, the module cannot be imported, or holds no such function.
     """
+    found = load_named(path)
+    if not callable(found):
+        raise UsageError(f"{path!r} names no function", hint=f"it is of type `{type(found).__name__}`")
+    return found
+
+
+def load_named(path: str) -> object:
+    """Whatever is behind `package.module:name`.
+
+    Raises:
+        UsageError: The path is not of that form, the module cannot be imported, or holds no such name.
+    """
     module, _, name = path.partition(":")
     if not module or not name:
         raise UsageError(f"{path!r} names no function", hint="write it as `package.module:function`")
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        loaded = importlib.import_module(module)
     except Exception as error:
         hint = "its folder must be on PYTHONPATH" if isinstance(error, ModuleNotFoundError) else None
         text = f"the module of {path!r} cannot be imported: {type(error).__name__}: {error}"
         raise UsageError(text, hint=hint) from error
-    if not callable(found):
+    if not hasattr(loaded, name):
         raise UsageError(f"{path!r} names no function", hint=f"`{module}` has no function `{name}`")
-    return found
+    return getattr(loaded, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,11 @@ def _model_called(board: Board, event: e.ModelCalled) -> None:
     board.unpriced += event.cost is None
 
 
+def _member_replaced(board: Board, event: e.MemberReplaced) -> None:
+    speaker = board.speaker(event, event.role)
+    speaker.text = speaker.tool = ""
+
+
 def _tool_called(board: Board, event: e.ToolCalled) -> None:
     board.speaker(event, event.role).tool = call(event.tool, event.arguments)
 
@@ -125,6 +130,7 @@ _TAKE: dict[type[e.Event], Callable[[Board, Any], None]] = {
     e.ToolCalled: _tool_called,
     e.MessageSpoken: _turn_ended,
     e.MemberFailed: _turn_ended,
+    e.MemberReplaced: _member_replaced,
     e.Synthesised: _synthesised,
     e.TaskFinished: _task_finished,
 }

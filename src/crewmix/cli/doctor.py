@@ -122,4 +122,8 @@ def _journal(project: Project) -> Iterator[Finding]:
 
 
 def _sandbox(_project: Project) -> Iterator[Finding]:
-    yield Finding("sandbox", None, "none in this version: tools run in this process; those that can do harm ask first")
+    from crewmix.tools.sandbox import HINT, unavailable
+
+    reason = unavailable()
+    works = "works: `synthesis: {method: tested}` and the tool `run_python` can run programs"
+    yield Finding("sandbox", None if reason else True, f"none: {one_line(reason, 200)}; {HINT}" if reason else works)

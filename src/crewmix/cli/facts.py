@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crewmix.cli.text import call, clean, count, one_line
+from crewmix.cli.votes import vote_line
 from crewmix.journal import events as e
+from crewmix.result import Ballot
 
 OFFLINE = "offline/extractive"
 NO_MODEL = (
@@ -81,6 +83,16 @@ def _member_failed(event: e.MemberFailed) -> list[str]:
     return [f"FAILED: {event.task} / {event.role}, round {event.round}: {one_line(event.message, 400)} [{event.code}]"]
 
 
+def _member_replaced(event: e.MemberReplaced) -> list[str]:
+    return [f"{event.task} / {event.role} is replaced in round {event.round} by {clean(event.model)}"]
+
+
+def _revision_judged(event: e.RevisionJudged) -> list[str]:
+    by = f", judged by {clean(event.by)}" if event.by else ""
+    outcome = "accepted" if event.better else "refused, the draft before stands"
+    return [f"{event.task}: revision of {event.role} in round {event.round} {outcome}{by}"]
+
+
 def _draft_made(event: e.DraftMade) -> list[str]:
     return [f"{event.task}: draft by {event.role}, {count(len(event.text.split()), 'word')}"]
 
@@ -88,12 +100,17 @@ def _draft_made(event: e.DraftMade) -> list[str]:
 def _synthesised(event: e.Synthesised) -> list[str]:
     where = event.task or "run"
     how = "not merged" if event.method == "none" else f"merged by {event.method}"
-    line = f"{where}: {count(event.drafts, 'draft')} {how}, {count(len(event.text.split()), 'word')}"
+    parts = [f"{where}: {count(event.drafts, 'draft')} {how}"]
+    if votes := vote_line([Ballot(**ballot) for ballot in event.ballots]):
+        parts.append(votes)
+    if event.chosen:
+        parts.append(f"chosen: {clean(event.chosen)}")
+    parts.append(count(len(event.text.split()), "word"))
     if event.dissent:
-        line += f", {count(len(event.dissent), 'disagreement')}"
+        parts.append(count(len(event.dissent), "disagreement"))
     if event.confidence is not None:
-        line += f", agreement {event.confidence:.0%}"
-    return [line]
+        parts.append(f"confidence {event.confidence:.0%}")
+    return [", ".join(parts)]
 
 
 def _task_finished(event: e.TaskFinished) -> list[str]:
@@ -121,6 +138,8 @@ _TELL: dict[type[e.Event], Callable[[Any], list[str]]] = {
     e.ToolCalled: _tool_called,
     e.MessageSpoken: _message_spoken,
     e.MemberFailed: _member_failed,
+    e.MemberReplaced: _member_replaced,
+    e.RevisionJudged: _revision_judged,
     e.DraftMade: _draft_made,
     e.Synthesised: _synthesised,
     e.TaskFinished: _task_finished,

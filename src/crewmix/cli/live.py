@@ -22,7 +22,14 @@ from crewmix.journal.events import Event, TextDelta
 from crewmix.result import RunResult
 
 _MARKS = {"working": ("▸", "cyan"), "done": ("✓", "green"), "partial": ("◐", "yellow"), "failed": ("✗", "red")}
-_LOUD = {"FAILED": "bold red", "warning": "yellow", "retry": "yellow", "budget": "yellow", "consent": "magenta"}
+_LOUD = {
+    "FAILED": "bold red",
+    "warning": "yellow",
+    "retry": "yellow",
+    "replaced": "yellow",
+    "budget": "yellow",
+    "consent": "magenta",
+}
 
 
 class LiveView:
@@ -87,10 +94,9 @@ class LiveView:
         """The state of the run, in no more lines than the terminal has."""
         with self._lock:
             tasks, speakers = list(self._board.tasks.values()), list(self._board.speakers.values())
-            talk = _talk(speakers, self._console.width - 4)
             last = _totals(self._board, time.monotonic() - self._started)
         room = max(self._console.height - 3, 1)
-        talk = talk[: max(room - len(tasks), room // 2)]
+        talk = _talk(speakers, self._console.width - 4, max(room - len(tasks), room // 2))
         return Group(*_plan(tasks, room - len(talk)), *talk, last)
 
 
@@ -115,19 +121,32 @@ def _task_line(task: TaskState) -> Text:
     return Text(f" {mark} {task.id}  {one_line(task.description)}", style=style, no_wrap=True, overflow="ellipsis")
 
 
-def _talk(speakers: list[Speaker], width: int) -> list[Text]:
-    lines: list[Text] = []
-    for speaker in speakers:
-        head = Text(no_wrap=True, overflow="ellipsis").append(f" {speaker.role}", style="bold")
-        if speaker.task:
-            head.append(f" on {speaker.task}", style="dim")
-        if speaker.tool:
-            head.append(f"  {speaker.tool}", style="magenta")
-        lines.append(head)
-        said = " ".join(clean(speaker.text).split())[-2 * max(width, 20) :]
-        if said:
-            lines += [Text(f"   {part}", style="dim") for part in _fold(said, max(width, 20))]
-    return lines
+def _talk(speakers: list[Speaker], width: int, room: int) -> list[Text]:
+    """Who speaks, in at most `room` lines: with the end of what they say below, or beside their names when they are many."""
+    lines = [line for speaker in speakers for line in (_head(speaker), *_said(speaker, width))]
+    if len(lines) <= room:
+        return lines
+    lines = [_head(speaker, beside=True) for speaker in speakers]
+    if len(lines) <= room:
+        return lines
+    shown = lines[: max(room - 1, 0)]
+    return [*shown, Text(f" … {len(lines) - len(shown)} more speak", style="dim", no_wrap=True, overflow="ellipsis")]
+
+
+def _head(speaker: Speaker, *, beside: bool = False) -> Text:
+    head = Text(no_wrap=True, overflow="ellipsis").append(f" {speaker.role}", style="bold")
+    if speaker.task:
+        head.append(f" on {speaker.task}", style="dim")
+    if speaker.tool:
+        head.append(f"  {speaker.tool}", style="magenta")
+    if beside and speaker.text:
+        head.append(f"  …{' '.join(clean(speaker.text).split())[-40:]}", style="dim")
+    return head
+
+
+def _said(speaker: Speaker, width: int) -> list[Text]:
+    said = " ".join(clean(speaker.text).split())[-2 * max(width, 20) :]
+    return [Text(f"   {part}", style="dim") for part in _fold(said, max(width, 20))]
 
 
 def _fold(text: str, width: int) -> list[str]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from crewmix.cli.text import clean, count, duration, indent, money, one_line
+from crewmix.cli.text import clean, count, duration, money, one_line
+from crewmix.cli.votes import vote_line
 from crewmix.result import RunResult
 
 
 def report(result: RunResult) -> list[str]:
-    """The answer, its sources, disagreements and warnings, what it cost, and where to look it up."""
+    """The answer, its sources, confidence, disagreements and warnings, what it cost, and where to look it up."""
     lines = ["", *clean(result.output or "(no answer)").splitlines(), ""]
     if result.sources:
         lines.append("Sources:")
         lines += [f"  {clean(source.tag)} {one_line(source.quote, 120)}" for source in result.sources]
+    if result.confidence is not None:
+        votes = vote_line(result.merge.ballots) if result.merge else ""
+        lines.append(f"Confidence: {result.confidence:.0%}{f' ({votes})' if votes else ''}")
     for title, texts in (("Disagreements:", result.dissent), ("Warnings:", result.warnings)):
         if texts:
             lines += [title, *(f"  - {one_line(text, 600)}" for text in texts)]
@@ -35,21 +39,6 @@ def totals(result: RunResult) -> list[str]:
 def whereabouts(run_id: str) -> str:
     """How to look at the run later."""
     return f"Run {run_id}: `crewmix show {run_id} --drafts` shows who said what, `crewmix runs` lists all runs."
-
-
-def drafts(result: RunResult) -> list[str]:
-    """Every task with what was said, each draft and the task's answer, in full."""
-    lines: list[str] = []
-    for task in result.tasks:
-        lines += ["", f"Task {task.id} ({task.status}): {one_line(task.description, 400)}"]
-        for message in task.messages:
-            verdict = f" [verdict: {message.verdict}]" if message.verdict else ""
-            lines.append(f"  {message.role}, round {message.round}{verdict}:")
-            lines += (
-                indent(message.text) if message.failure is None else [f"    FAILED: {one_line(message.failure, 400)}"]
-            )
-        lines += [f"  answer of {task.id}:", *indent(task.output or task.error or "(none)")]
-    return lines
 
 
 def _number(value: float) -> str:

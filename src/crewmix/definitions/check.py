@@ -7,11 +7,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from crewmix.definitions.check_models import check_models
 from crewmix.definitions.check_settings import check_chat, check_synthesis
+from crewmix.definitions.check_work import check_work
+from crewmix.definitions.circles import circles
 from crewmix.definitions.names import nearest
 from crewmix.definitions.nodes import Node
 from crewmix.definitions.parts import Member, Parts, Work
 from crewmix.definitions.placeholders import placeholders
-from crewmix.definitions.spec import ChatSpec
+from crewmix.definitions.read_by import pattern_reads
+from crewmix.definitions.spec import ChatSpec, Role
 from crewmix.errors import Problem
 
 
@@ -39,6 +42,14 @@ def _members(parts: Parts) -> Iterator[Problem]:
             hint = "give one of them another `name`"
             yield member.named_at.problem("duplicate_role", f"role `{member.role.name}` is named twice", hint=hint)
         seen.setdefault(member.role.name, member)
+        for field in ("llm", "temperature", "max_output_tokens", "max_iter"):
+            if member.role.crew and getattr(member.role, field) != Role.model_fields[field].default:
+                message = f"`{field}` has no meaning for `{member.role.name}`: the crew `{member.role.crew}` works it"
+                yield member.node.at(field).problem("senseless", message, hint="leave it out", on_key=True)
+    for member in parts.others:
+        if member.role.crew:
+            message = f"the crew `{member.role.crew}` can work a role among `roles`, but not plan, merge or judge"
+            yield member.node.at("crew").problem("senseless", message)
 
 
 def _plan(parts: Parts) -> Iterator[Problem]:
@@ -78,21 +89,9 @@ def _task_names(parts: Parts) -> Iterator[Problem]:
 def _cycles(tasks: Iterable[Work]) -> Iterator[Problem]:
     """One problem for each circle of needs, at the task it is entered by."""
     works = {work.task.id: work for work in tasks}
-    done: set[str] = set()
-    for start, first in works.items():
-        stack = [(start, iter(first.task.needs))] if start not in done else []
-        while stack:
-            path = [name for name, _ in stack]
-            need = next(stack[-1][1], None)
-            if need is None:
-                done.add(path[-1])
-                stack.pop()
-            elif need in path and need != path[-1]:
-                circle = [*path[path.index(need) :], need]
-                where = works[need].node.at("needs")
-                yield where.problem("needs_cycle", f"tasks need each other in a circle: {' -> '.join(circle)}")
-            elif need in works and need not in done and need not in path:
-                stack.append((need, iter(works[need].task.needs)))
+    for circle in circles({name: [n for n in work.task.needs if n != name] for name, work in works.items()}):
+        where = works[circle[0]].node.at("needs")
+        yield where.problem("needs_cycle", f"tasks need each other in a circle: {' -> '.join(circle)}")
 
 
 def _texts(parts: Parts) -> Iterator[Problem]:
@@ -121,34 +120,28 @@ def _unfilled(node: Node, text: str, known: Collection[str], crew: str) -> Itera
 
 
 def _speakers(parts: Parts) -> Iterator[Problem]:
-    """Whether the chats have someone who drafts, someone who approves, and enough of them."""
+    """Whether the chats have someone who drafts and someone who approves."""
     approving = [member.role.name for member in parts.roles if member.role.approves]
-    writing = [member.role.name for member in parts.roles if not member.role.approves]
-    if not writing:
+    if len(approving) == len(parts.roles):
         message = "every role has `approves: true`, so nobody would write a draft"
         yield parts.node.at("roles").problem("senseless", message, on_key=True)
-    chat = parts.spec.chat
-    yield from _reachable(chat, parts.node.at("chat"), writing, "the crew")
-    if chat.stop_when == "approved" and not approving:
-        yield _nobody_approves(parts.node)
+        return
+    if not approving:
+        yield from _nobody_approves(parts.spec.chat, parts.node)
+    names = {member.role.name for member in parts.roles}
+    sound = all(names.issuperset(work.task.roles) for work in parts.tasks)
     for work in parts.tasks:
-        own, task = [name for name in work.task.roles or writing if name in writing], work.task
-        if task.roles and writing and set(task.roles) <= set(approving):
-            message = f"task `{task.id}` has only roles with `approves: true`, so nobody would write a draft"
+        if work.task.roles and set(work.task.roles) <= set(approving):
+            sound = False
+            message = f"task `{work.task.id}` has only roles with `approves: true`, so nobody would write a draft"
             yield work.node.at("roles").problem("senseless", message)
-        elif task.chat or task.roles:
-            where = work.node.at("chat" if task.chat else "roles")
-            yield from _reachable(task.chat or chat, where, own, f"task `{task.id}`")
-        if task.chat and task.chat.stop_when == "approved" and not approving:
-            yield _nobody_approves(work.node)
+        if work.task.chat and not approving:
+            yield from _nobody_approves(work.task.chat, work.node)
+    if sound:
+        yield from check_work(parts)
 
 
-def _nobody_approves(node: Node) -> Problem:
-    message = "`stop_when: approved`, but no role of the crew has `approves: true`"
-    return node.at("chat", "stop_when").problem("senseless", message)
-
-
-def _reachable(chat: ChatSpec, where: Node, drafting: Collection[str], owner: str) -> Iterator[Problem]:
-    if chat.quorum is not None and drafting and chat.quorum > len(drafting):
-        message = f"`quorum: {chat.quorum}` cannot be reached: {owner} has only {len(drafting)} to write drafts"
-        yield where.at("quorum").problem("senseless", message)
+def _nobody_approves(chat: ChatSpec, node: Node) -> Iterator[Problem]:
+    if chat.stop_when == "approved" and pattern_reads(chat.pattern, "stop_when"):
+        message = "`stop_when: approved`, but no role of the crew has `approves: true`"
+        yield node.at("chat", "stop_when").problem("senseless", message)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crewmix.definitions.names import Kind
 from crewmix.definitions.project import YAML_SUFFIXES, shown
-from crewmix.definitions.spec import NAME, slug
+from crewmix.definitions.spec_base import NAME, slug
 from crewmix.errors import Problem
 
 

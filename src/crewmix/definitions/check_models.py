@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from crewmix.definitions.names import PROVIDERS, nearest
 from crewmix.definitions.nodes import Node
 from crewmix.definitions.parts import Parts
 from crewmix.definitions.placeholders import variables
 from crewmix.definitions.spec import ChatSpec, ModelSpec, SynthesisSpec
+from crewmix.definitions.spec_chat import ProposerSpec
 from crewmix.errors import Problem
 
 _USERINFO = re.compile(r"://[^/@]*:[^/@]+@")
@@ -23,10 +24,26 @@ def model_uses(parts: Parts) -> Iterator[tuple[str, Node]]:
     for work in parts.tasks:
         owners.append((work.task.chat or ChatSpec(), work.task.synthesis or SynthesisSpec(), work.node))
     for chat, synthesis, node in owners:
-        if chat.select.llm is not None:
-            yield chat.select.llm, node.at("chat", "select", "llm")
-        if synthesis.llm is not None:
-            yield synthesis.llm, node.at("synthesis", "llm")
+        for text, path in (*_of_chat(chat), (synthesis.llm, ("synthesis", "llm"))):
+            if text is not None:
+                yield text, node.at(*path)
+
+
+def _of_chat(chat: ChatSpec) -> Iterator[tuple[str | None, tuple[str | int, ...]]]:
+    yield chat.select.llm, ("chat", "select", "llm")
+    yield chat.replacement, ("chat", "replacement")
+    yield from _of_proposers(chat.proposers, ("chat", "proposers"))
+    for number, layer in enumerate(chat.per_layer):
+        yield layer.llm, ("chat", "per_layer", number, "llm")
+        yield from _of_proposers(layer.proposers, ("chat", "per_layer", number, "proposers"))
+
+
+def _of_proposers(
+    proposers: Sequence[str | ProposerSpec], path: tuple[str | int, ...]
+) -> Iterator[tuple[str | None, tuple[str | int, ...]]]:
+    for place, entry in enumerate(proposers):
+        if isinstance(entry, ProposerSpec):
+            yield entry.llm, (*path, place, "llm")
 
 
 def is_model_string(text: str) -> bool:
@@ -37,10 +54,10 @@ def is_model_string(text: str) -> bool:
 
 def check_models(parts: Parts, environ: Mapping[str, str]) -> Iterator[Problem]:
     """Models that nobody defined, variables that are not set, and keys that stand in a file."""
-    for name, model in parts.models.items():
+    for name in parts.models:
         blamed = name not in parts.given and name in parts.node.at("models").fields
         where = parts.node.at("models", name) if blamed else Node(None, parts.node.source)
-        yield from _one_model(name, model, where, environ)
+        yield from _one_model(name, parts.models, where, environ)
     for text, where in model_uses(parts):
         if text in parts.models:
             continue
@@ -53,12 +70,26 @@ def check_models(parts: Parts, environ: Mapping[str, str]) -> Iterator[Problem]:
             yield from _unset(text, where, environ)
 
 
-def _one_model(name: str, model: ModelSpec, where: Node, environ: Mapping[str, str]) -> Iterator[Problem]:
-    place = where.at("model")
+def _circle(name: str, models: Mapping[str, ModelSpec], where: Node) -> Iterator[Problem]:
+    """A model that is another one under a second name must lead to one."""
+    seen = [name]
+    while (target := models[seen[-1]].model) in models and target != "auto":
+        if target in seen:
+            yield where.problem("unknown_model", f"model `{name}` leads back to itself: {' -> '.join([*seen, target])}")
+            return
+        seen.append(target)
+
+
+def _one_model(
+    name: str, models: Mapping[str, ModelSpec], where: Node, environ: Mapping[str, str]
+) -> Iterator[Problem]:
+    model, place = models[name], where.at("model")
     if not place.size:
         return
-    if not is_model_string(model.model):
-        message = f"model `{name}` must be `provider/model` or `auto`, not {model.model!r}"
+    if model.model in models and model.model != "auto":
+        yield from _circle(name, models, place)
+    elif not is_model_string(model.model):
+        message = f"model `{name}` must be `provider/model`, `auto` or another model's name, not {model.model!r}"
         yield place.problem("unknown_model", message, hint="for example `openai/gpt-5-mini` or `ollama/qwen3`")
     elif where.line:
         yield from _provider(model.model, place)

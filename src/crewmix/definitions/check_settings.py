@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePath
 
+from crewmix.definitions.check_graph import check_graph
 from crewmix.definitions.names import METHODS, PATTERNS, nearest
 from crewmix.definitions.nodes import Node
+from crewmix.definitions.read_by import CHAT_FIELDS, FOR_STOP, OWN, SYNTHESIS_FIELDS, method_reads, named, pattern_reads
 from crewmix.definitions.spec import ChatSpec, SynthesisSpec, Task
+from crewmix.definitions.spec_base import FUNCTION
 from crewmix.errors import Problem
 
-_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_LETTERS = 26
 
 
 def check_task(task: Task, node: Node) -> Iterator[Problem]:
@@ -31,25 +34,116 @@ def check_task(task: Task, node: Node) -> Iterator[Problem]:
 
 
 def check_chat(chat: ChatSpec, node: Node) -> Iterator[Problem]:
-    """The pattern's name, and settings that only another pattern reads."""
-    if chat.pattern not in PATTERNS:
-        message = f"there is no chat pattern `{chat.pattern}`"
-        yield node.at("pattern").problem("unknown_pattern", message, hint=nearest(chat.pattern, PATTERNS))
-    select = node.at("select")
-    if "select" in chat.model_fields_set and chat.pattern != "selector":
-        message = f"`select` is only read by the pattern `selector`, and this chat is `{chat.pattern}`"
-        yield select.problem("senseless", message, hint="leave it out, or write `pattern: selector`", on_key=True)
-    if chat.select.function is not None:
-        if chat.select.llm is not None:
-            message = "`select` has both `llm` and `function`; only one can pick the next speaker"
-            yield select.at("function").problem("senseless", message, on_key=True)
-        if not _FUNCTION.fullmatch(chat.select.function):
-            message = f"`function` must be `package.module:function`, not {chat.select.function!r}"
-            yield select.at("function").problem("wrong_value", message)
+    """The pattern's name, settings that only another pattern reads, and what each pattern asks for."""
+    yield from _pattern(chat.pattern, node.at("pattern"))
+    known = chat.pattern in PATTERNS or ":" in chat.pattern
+    for field in CHAT_FIELDS:
+        if known and field in chat.model_fields_set and not pattern_reads(chat.pattern, field):
+            yield _unread(node, field, CHAT_FIELDS[field], "pattern", chat.pattern)
+    if chat.pattern == "selector":
+        yield from _select(chat, node.at("select"))
+    elif chat.pattern == "layers" and "per_layer" in chat.model_fields_set and len(chat.per_layer) != chat.layers - 1:
+        rounds = "the one round" if chat.layers == 2 else f"each of the {chat.layers - 1} rounds"
+        message = f"`per_layer` must have one entry for {rounds} of proposers, not {len(chat.per_layer)}"
+        hint = f"write `layers: {len(chat.per_layer) + 1}`: the synthesis is the last layer" if chat.per_layer else None
+        yield node.at("per_layer").problem("senseless", message, hint=hint)
+    elif chat.pattern == "graph":
+        yield from check_graph(chat, node)
+    elif chat.pattern == "handoff":
+        for giver, takers in chat.handoffs.items():
+            if giver in takers:
+                where = node.at("handoffs", giver, takers.index(giver))
+                yield where.problem("senseless", f"`{giver}` cannot pass to itself")
+
+
+def _pattern(pattern: str, where: Node) -> Iterator[Problem]:
+    if ":" in pattern:
+        if not FUNCTION.fullmatch(pattern):
+            message = f"a pattern of your own must be `{OWN}` of a function or class, not {pattern!r}"
+            yield where.problem("wrong_value", message)
+    elif pattern not in PATTERNS:
+        near = nearest(pattern, PATTERNS)
+        hint = f"your own function or class is written `{OWN}`" if "." in pattern else near
+        yield where.problem("unknown_pattern", f"there is no chat pattern `{pattern}`", hint=hint)
+
+
+def _select(chat: ChatSpec, select: Node) -> Iterator[Problem]:
+    if chat.select.function is None:
+        return
+    if chat.select.llm is not None:
+        message = "`select` has both `llm` and `function`; only one can pick the next speaker"
+        yield select.at("function").problem("senseless", message, on_key=True)
+    if not FUNCTION.fullmatch(chat.select.function):
+        message = f"`function` must be `package.module:function`, not {chat.select.function!r}"
+        yield select.at("function").problem("wrong_value", message)
 
 
 def check_synthesis(synthesis: SynthesisSpec, node: Node) -> Iterator[Problem]:
-    """The method's name."""
+    """The method's name, settings that only another method reads, and what each method asks for.
+
+    What a chat with `stop` may read as well is left to `check_work`, which knows the chat.
+    """
     if synthesis.method not in METHODS:
         message = f"there is no synthesis method `{synthesis.method}`"
         yield node.at("method").problem("unknown_method", message, hint=nearest(synthesis.method, METHODS))
+        return
+    for field in SYNTHESIS_FIELDS:
+        if field not in FOR_STOP and field in synthesis.model_fields_set and not method_reads(synthesis.method, field):
+            yield unread_by_method(synthesis, node, field)
+    yield from _choices(synthesis, node)
+    yield from _once(synthesis.rubric, node.at("rubric"), "the criterion")
+    if synthesis.method == "weighted":
+        yield from _weights(synthesis, node)
+    elif synthesis.record is not None and synthesis.method == "majority" and synthesis.ties != "record":
+        message = f"`record` is only read for ties, and they are settled by `ties: {synthesis.ties}`"
+        hint = "leave one of them out, or write `method: weighted`"
+        yield node.at("record").problem("senseless", message, hint=hint, on_key=True)
+
+
+def unread_by_method(synthesis: SynthesisSpec, node: Node, field: str) -> Problem:
+    """The mistake of a field that the method does not read."""
+    return _unread(node, field, SYNTHESIS_FIELDS[field], "method", synthesis.method)
+
+
+def _unread(node: Node, field: str, readers: Collection[str], what: str, chosen: str) -> Problem:
+    this = {"pattern": "this chat", "method": "this synthesis"}[what]
+    message = f"`{field}` is only read by the {what}{'s' if len(readers) > 1 else ''} {named(readers)}, and {this} is `{chosen}`"
+    hint = f"leave it out, or write `{what}: {next(iter(readers))}`"
+    return node.at(field).problem("senseless", message, hint=hint, on_key=True)
+
+
+def _choices(synthesis: SynthesisSpec, node: Node) -> Iterator[Problem]:
+    choices, where = synthesis.choices, node.at("choices")
+    if synthesis.answer == "label" and not choices:
+        message = "`answer: label` needs `choices`, the labels that may be given"
+        yield node.at("answer").problem("senseless", message, hint="for example `choices: [spam, no spam]`")
+    if not choices:
+        return
+    if synthesis.answer not in {"auto", "choice", "label"}:
+        message = f"`choices` are labels or options to choose from, and `answer` is `{synthesis.answer}`"
+        yield where.problem("senseless", message, hint="write `answer: label` or `answer: choice`")
+    elif len(choices) == 1:
+        yield where.problem("senseless", "with one of `choices` there is nothing to choose", hint="name at least two")
+    elif synthesis.answer == "choice" and len(choices) > _LETTERS:
+        message = f"options are given as letters A to Z, and there are {len(choices)} of them"
+        yield where.problem("senseless", message, hint="write `answer: label`")
+    yield from _once(choices, where, "the choice")
+
+
+def _once(texts: Collection[str], where: Node, what: str) -> Iterator[Problem]:
+    seen = Counter[str]()
+    for place, text in enumerate(texts):
+        seen[text.casefold()] += 1
+        if seen[text.casefold()] == 2:
+            yield where.at(place).problem("senseless", f"{what} `{text}` stands here twice")
+
+
+def _weights(synthesis: SynthesisSpec, node: Node) -> Iterator[Problem]:
+    weights = synthesis.weights
+    if weights is None and synthesis.record is None:
+        message = "`method: weighted` needs `weights` or a `record`"
+        hint = "for example `weights: {solver: 2, checker: 1}` or `weights: confidence`"
+        yield node.at("method").problem("senseless", message, hint=hint)
+    elif isinstance(weights, Mapping) and not any(weights.values()):
+        message = "`weights` names nobody whose answer would count"
+        yield node.at("weights").problem("senseless", message, hint="give at least one a weight above 0")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,10 @@ from crewmix.definitions.spec import (
     ModelSpec,
     PlanSpec,
     Role,
-    Spec,
     SynthesisSpec,
     Task,
 )
+from crewmix.definitions.spec_base import Spec
 
 HIDDEN = "***"
 _REFERENCE = re.compile(r"\s*\$\{\w+\}\s*", re.ASCII)
@@ -40,6 +40,7 @@ class CrewDefinition:
     roles: tuple[Role, ...]
     planner: Role
     synthesizer: Role
+    judge: Role
     plan: PlanSpec | None
     """How the goal is split; None = not at all, or `tasks` is the plan."""
     tasks: tuple[Task, ...]
@@ -55,8 +56,16 @@ class CrewDefinition:
     budget: BudgetSpec | None
     on_task_failure: FailureSpec
     approve: tuple[ApproveSpec, ...]
+    crews: Mapping[str, CrewDefinition] = field(default_factory=lambda: _NO_CREWS)
+    """The crews that work roles with `crew`, by that name."""
     files: tuple[Path, ...] = ()
     """All YAML files the crew was made from."""
+
+    def everyone(self) -> Iterator[CrewDefinition]:
+        """This crew and all crews that work roles within it."""
+        yield self
+        for crew in self.crews.values():
+            yield from crew.everyone()
 
     def as_dict(self) -> dict[str, Any]:
         """The crew as JSON-able data without secrets: `${NAME}` stays unexpanded, a key given in Python is hidden.
@@ -70,6 +79,7 @@ class CrewDefinition:
             "roles": [_dump(role) for role in self.roles],
             "planner": _dump(self.planner),
             "synthesizer": _dump(self.synthesizer),
+            "judge": _dump(self.judge),
             "plan": self.plan and _dump(self.plan),
             "tasks": [_dump(task) for task in self.tasks],
             "chat": _dump(self.chat),
@@ -80,6 +90,7 @@ class CrewDefinition:
             "budget": self.budget and _dump(self.budget),
             "on_task_failure": _dump(self.on_task_failure),
             "approve": [_dump(rule) for rule in self.approve],
+            "crews": {name: crew.as_dict() for name, crew in sorted(self.crews.items())},
         }
 
     def fingerprint(self) -> str:
@@ -89,6 +100,9 @@ class CrewDefinition:
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+
+_NO_CREWS: Mapping[str, CrewDefinition] = {}
 
 
 def missing_inputs(definition: CrewDefinition, given: Collection[str]) -> tuple[str, ...]:
@@ -105,8 +119,8 @@ def _without_secrets(model: ModelSpec) -> dict[str, Any]:
     key: str | None = data["api_key"]
     if key and not _REFERENCE.fullmatch(key):
         data["api_key"] = HIDDEN
-    for field in ("model", "base_url"):
-        data[field] = data[field] and re.sub(r"://[^/@]*@", f"://{HIDDEN}@", data[field])
+    for name in ("model", "base_url"):
+        data[name] = data[name] and re.sub(r"://[^/@]*@", f"://{HIDDEN}@", data[name])
     data["params"] = _hide_keys(data["params"])
     return data
 

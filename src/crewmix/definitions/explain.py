@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from crewmix.definitions.names import nearest
 from crewmix.definitions.nodes import Node
-from crewmix.definitions.spec import Spec, slug
+from crewmix.definitions.spec_base import Spec, slug
 from crewmix.errors import Problem
 
 S = TypeVar("S", bound=Spec)
@@ -58,6 +58,8 @@ class _Mistake:
     in_union: bool
     context: Mapping[str, Any]
     text: str
+    instead: str = ""
+    """What else could stand here, in a union."""
 
     def problem(self, model: type[Spec]) -> Problem:
         name = _dotted(self.path)
@@ -83,7 +85,7 @@ class _Mistake:
             return "senseless", f"does not fit together: {context['error']}", None
         if kind == "literal_error":
             choices = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-            listed = " or ".join(f"`{choice}`" for choice in choices) + (" or a mapping" if self.in_union else "")
+            listed = " or ".join(f"`{choice}`" for choice in choices) + (f" or {self.instead}" if self.instead else "")
             near = nearest(str(self.node.value), choices)
             return "wrong_value", f"must be {listed}, not {shown}", near if near and near.startswith("did") else None
         if kind in _LENGTHS:
@@ -159,14 +161,21 @@ def _mistakes(error: ValidationError, root: Node) -> list[_Mistake]:
         found.append(_Mistake(kind, path, node, in_union, context, detail["msg"]))
     kept: list[_Mistake] = []
     for mistake in found:
-        meant = not mistake.in_union or _meant(mistake)
+        meant = not mistake.in_union or (_meant(mistake) and not _below(mistake.path, found))
         if meant and not any(mistake.in_union and other.path == mistake.path for other in kept):
-            kept.append(mistake)
+            kept.append(replace(mistake, instead=_instead(mistake, found)))
     return [mistake for mistake in kept if not (mistake.kind == "too_short" and _below(mistake.path, kept))]
 
 
+def _instead(mistake: _Mistake, found: list[_Mistake]) -> str:
+    kinds = {other.kind for other in found if other.in_union and other.path == mistake.path}
+    if not mistake.in_union:
+        return ""
+    return "a mapping" if kinds.intersection(_NOT_MAPPING) else "a list of words" if "tuple_type" in kinds else ""
+
+
 def _below(path: tuple[str | int, ...], mistakes: list[_Mistake]) -> bool:
-    """Whether an entry of the list at `path` is wrong itself; pydantic then calls the list too short as well."""
+    """Whether something within the value at `path` is wrong; what pydantic says of the whole value then misleads."""
     return any(len(other.path) > len(path) and other.path[: len(path)] == path for other in mistakes)
 
 
@@ -211,10 +220,17 @@ def _without(node: Node, mistakes: list[_Mistake]) -> Node | None:
 
 def _model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel]:
     """The model that describes the mapping at `path`."""
+    named = False
     for step in path:
-        field = model.model_fields.get(str(step))
+        field = None if named else model.model_fields.get(str(step))
+        named = field is not None and _is_mapping(field.annotation)
         model = (field and _model_in(field.annotation)) or model
     return model
+
+
+def _is_mapping(annotation: Any) -> bool:
+    """Whether the keys are names that the user makes up."""
+    return get_origin(annotation) is dict or any(map(_is_mapping, get_args(annotation)))
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -44,5 +44,6 @@ def filled(crew: CrewDefinition, goal: str, inputs: Mapping[str, str]) -> CrewDe
         roles=tuple(role(r) for r in crew.roles),
         planner=role(crew.planner),
         synthesizer=role(crew.synthesizer),
+        judge=role(crew.judge),
         tasks=tuple(task(t) for t in crew.tasks),
     )

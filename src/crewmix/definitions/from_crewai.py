@@ -12,7 +12,8 @@ from crewmix.definitions.explain import validate
 from crewmix.definitions.nodes import Node, SourceFile
 from crewmix.definitions.placeholders import placeholders
 from crewmix.definitions.project import YAML_SUFFIXES, Project
-from crewmix.definitions.spec import Role, Spec, Task, slug
+from crewmix.definitions.spec import Role, Task
+from crewmix.definitions.spec_base import Spec, slug
 from crewmix.definitions.tool_names import entry_point_tools, sanitize_tool_name
 from crewmix.definitions.write import header, write_project, yaml_text
 from crewmix.definitions.yaml_tree import read_yaml

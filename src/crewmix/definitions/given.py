@@ -12,7 +12,8 @@ from pydantic_core import to_jsonable_python
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.explain import validate
 from crewmix.definitions.nodes import SourceFile, from_data
-from crewmix.definitions.spec import ModelSpec, Spec
+from crewmix.definitions.spec import ModelSpec
+from crewmix.definitions.spec_base import Spec
 from crewmix.definitions.tool_names import sanitize_tool_name
 from crewmix.errors import DefinitionError, UsageError
 
@@ -79,7 +80,7 @@ def with_free_tools(definition: CrewDefinition, names: Sequence[str]) -> CrewDef
         return definition
     roles = tuple(
         role.model_copy(update={"tools": (*role.tools, *free)})
-        if role.actor in {"auto", "crewai"} and not role.approves
+        if role.actor in {"auto", "crewai"} and not role.approves and role.crew is None
         else role
         for role in definition.roles
     )

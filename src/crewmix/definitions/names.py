@@ -9,10 +9,10 @@ from typing import Literal
 Kind = Literal["crews", "roles", "tasks", "tools"]
 """The folders of a project and of the built-in library."""
 
-PATTERNS = ("round_robin", "selector")
+PATTERNS = ("round_robin", "selector", "layers", "vote", "debate", "graph", "handoff")
 """Chat patterns that `chat.pattern` may name."""
 
-METHODS = ("aggregate",)
+METHODS = ("aggregate", "critique_combine", "majority", "weighted", "similarity", "rank", "judge", "tested")
 """Syntheses that `synthesis.method` may name."""
 
 PROVIDERS = (

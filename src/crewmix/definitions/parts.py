@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from crewmix.definitions.nodes import Node
 from crewmix.definitions.spec import CrewSpec, ModelSpec, Role, Task
@@ -35,11 +36,13 @@ class Parts:
     node: Node
     roles: tuple[Member, ...]
     others: tuple[Member, ...]
-    """Planner and synthesizer."""
+    """Planner, synthesizer and judge."""
     tasks: tuple[Work, ...]
     models: Mapping[str, ModelSpec]
     """The crew's models with those given at the start."""
     given: Collection[str]
     """Names of the models given at the start: the file is not to blame for them."""
+    root: Path
+    """The project's folder."""
     complete: bool
     """Whether every role and task was found, so that a missing name is a mistake of its own."""

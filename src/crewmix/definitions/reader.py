@@ -11,7 +11,7 @@ from crewmix.definitions.merge import merge
 from crewmix.definitions.names import nearest
 from crewmix.definitions.nodes import Node
 from crewmix.definitions.project import Project
-from crewmix.definitions.spec import NAME, slug
+from crewmix.definitions.spec_base import NAME, slug
 from crewmix.definitions.yaml_tree import read_yaml
 from crewmix.errors import Problem
 
@@ -79,7 +79,7 @@ class Reader:
             return self.extended("roles", role, chain) if role.fields else role
 
         fields = dict(crew.fields)
-        for field in ("planner", "synthesizer"):
+        for field in ("planner", "synthesizer", "judge"):
             if field in fields:
                 fields[field] = full(fields[field])
         if crew.at("roles").items:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from crewmix.definitions.spec import slug
+from crewmix.definitions.spec_base import slug
 from crewmix.definitions.write import header, write_project
 
 _CREW = """\

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crewmix.definitions.names import METHODS, PATTERNS
-from crewmix.definitions.spec import CrewSpec, Role, Spec, Task
+from crewmix.definitions.spec import CrewSpec, Role, Task
+from crewmix.definitions.spec_base import FUNCTION, Spec
 from crewmix.errors import UsageError
 
 SchemaKind = Literal["crew", "role", "task"]
@@ -28,7 +29,10 @@ def json_schema(kind: SchemaKind) -> dict[str, Any]:
     for name, part in parts.items():
         fields: dict[str, Any] = part["properties"]
         if name == "ChatSpec":
-            fields["pattern"]["enum"] = list(PATTERNS)
+            fields["pattern"]["anyOf"] = [{"enum": list(PATTERNS)}, {"pattern": f"^{FUNCTION.pattern}$"}]
+        elif name == "NodeSpec":
+            many = {key: fields["next"].pop(key) for key in ("type", "items")}
+            fields["next"]["anyOf"] = [many, many["items"]]
         elif name == "SynthesisSpec":
             fields["method"]["enum"] = list(METHODS)
         elif name == "Role":

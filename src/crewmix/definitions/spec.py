@@ -6,31 +6,14 @@ editors through `crewmix schema`.
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=64)]
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-"""What a whole name looks like."""
-Positive = Annotated[int, Field(ge=1)]
-Text = Annotated[str, Field(min_length=1, max_length=100_000)]
-
-
-def slug(text: str) -> str:
-    """A name made from any text: lower case, letters, digits and underscores, never empty."""
-    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:64]
-    return name if name and not name[0].isdigit() else f"r_{name}".rstrip("_")
-
-
-class Spec(BaseModel):
-    """Base of everything that is written in YAML."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+from crewmix.definitions.spec_base import Name, Positive, Spec, Temperature, Text, slug
+from crewmix.definitions.spec_chat import ChatSpec
+from crewmix.definitions.spec_synthesis import SynthesisSpec
 
 
 class BudgetSpec(Spec):
@@ -66,7 +49,7 @@ class Role(Spec):
     """A name from the crew's `models`, or a model string `provider/model`."""
     tools: tuple[str, ...] = ()
     """Names of tools this role may call."""
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    temperature: Temperature | None = None
     """Sampling temperature; None = the provider's default."""
     max_output_tokens: Positive | None = None
     """The longest answer, in tokens."""
@@ -76,6 +59,8 @@ class Role(Spec):
     """Rules, each checked by a model on every message of this role; a broken rule makes it try again."""
     approves: bool = False
     """A reviewer: every turn ends in a verdict, and its messages are reviews, not drafts."""
+    crew: Name | None = None
+    """A crew that works this role: each turn is a run of that crew, with what the role is told as its goal."""
     actor: Literal["auto", "crewai", "direct", "human"] = "auto"
     """Who works the role: `direct` = one model call a turn, `crewai` = a crewAI agent (tools, guardrails), `human` = a
     person. `auto` takes crewAI when the role has tools or guardrails, else direct."""
@@ -88,49 +73,16 @@ class Role(Spec):
             object.__setattr__(self, "name", slug(self.role))
         if self.actor in {"direct", "human"} and (self.tools or self.guardrails):
             raise ValueError(f"actor `{self.actor}` cannot use tools or guardrails; leave `actor` out or use `crewai`")
+        if self.crew and (self.tools or self.guardrails or self.approves or self.actor != "auto"):
+            raise ValueError(
+                "a role with `crew` has no `tools`, `guardrails`, `approves` or `actor`: its crew works it"
+            )
         return self
 
     @property
     def needs_crewai(self) -> bool:
         """Whether a crewAI agent works this role."""
         return self.actor == "crewai" or (self.actor == "auto" and bool(self.tools or self.guardrails))
-
-
-class SelectSpec(Spec):
-    """How the `selector` pattern picks the next speaker."""
-
-    llm: str | None = None
-    """The model that picks; None = the crew's default model."""
-    function: str | None = None
-    """A Python function `package.module:function` that gets the transcript and returns a role's name or None to end."""
-    allow_repeat: bool = False
-    """Whether the same role may be picked twice in a row."""
-
-
-class ChatSpec(Spec):
-    """Who speaks when, and when the talk ends."""
-
-    pattern: str = "round_robin"
-    """`round_robin`: one after another. `selector`: the next speaker is picked by a model or a function."""
-    max_turns: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """The most turns; None = each role once, with `stop_when: approved` each role twice."""
-    stop_when: Literal["approved"] | None = None
-    """`approved`: end as soon as a role with `approves: true` approves."""
-    select: SelectSpec = SelectSpec()
-    """Only for `selector`."""
-    turn_seconds: Annotated[float, Field(gt=0)] = 300.0
-    """A turn that takes longer counts as failed."""
-    quorum: Positive | None = None
-    """The fewest roles that must have given a draft when the talk is over; None = 1."""
-
-
-class SynthesisSpec(Spec):
-    """How drafts become one answer."""
-
-    method: str = "aggregate"
-    """`aggregate`: the synthesizer reads all drafts critically and writes one answer (Mixture-of-Agents)."""
-    llm: str | None = None
-    """The model that merges; None = the synthesizer role's model."""
 
 
 class FailureSpec(Spec):
@@ -176,12 +128,13 @@ class ModelSpec(Spec):
     """A model of the crew, in full. The short form is just the model string."""
 
     model: str
-    """`provider/model`, e.g. `openai/gpt-5-mini`, `ollama/qwen3`, `offline/extractive`, or `auto`."""
+    """`provider/model`, e.g. `openai/gpt-5-mini`, `ollama/qwen3`, `offline/extractive`; `auto`; or the name of another model of
+    the crew, which this one is then the same as."""
     base_url: str | None = None
     """Address of an OpenAI-compatible server, e.g. `http://127.0.0.1:8000/v1`."""
     api_key: str | None = None
     """Usually `${NAME}` of an environment variable. Never write a key into the file."""
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    temperature: Temperature | None = None
     """Default for roles that set none."""
     max_output_tokens: Positive | None = None
     """Default for roles that set none."""
@@ -235,6 +188,8 @@ class CrewSpec(Spec):
     """The role that splits the goal."""
     synthesizer: Name | Role = "synthesizer"
     """The role that merges drafts into one answer."""
+    judge: Name | Role = "judge"
+    """The role that compares, ranks and marks drafts."""
     plan: PlanSpec | Literal["none"] = PlanSpec()
     """How the goal is split. `none` = the goal is the only task."""
     tasks: tuple[Name | Task, ...] = ()

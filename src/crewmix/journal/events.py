@@ -163,6 +163,28 @@ class MemberFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemberReplaced(Event):
+    """A role's turn failed and is taken by another model, `model`, because of `reason`."""
+
+    task: str
+    role: str
+    round: int
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionJudged(Event):
+    """A role's new draft was held against the one that stood; `better`: it takes its place."""
+
+    task: str
+    role: str
+    round: int
+    better: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DraftMade(Event):
     """What a role finally offers as an answer to a task."""
 
@@ -174,7 +196,7 @@ class DraftMade(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synthesised(Event):
-    """Drafts became one answer."""
+    """Drafts became one answer. `ballots`, `scores` and `uses` are those of `crewmix.Merge`; `chosen`: whose draft it is."""
 
     task: str
     method: str
@@ -182,6 +204,10 @@ class Synthesised(Event):
     text: str
     dissent: tuple[str, ...] = ()
     confidence: float | None = None
+    chosen: str = ""
+    ballots: tuple[Mapping[str, Any], ...] = ()
+    scores: tuple[Mapping[str, Any], ...] = ()
+    uses: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from crewmix.definitions.placeholders import expand_env
 from crewmix.definitions.spec import ModelSpec
 from crewmix.errors import ModelSetupError
 from crewmix.models.addresses import clean_address, clean_key, from_variable
+from crewmix.models.meant import meant
 from crewmix.models.probe import chat_models
 from crewmix.models.profile import Profile, profile_from_spec
 from crewmix.models.providers import PROVIDERS, Provider, is_near
@@ -65,7 +67,8 @@ async def resolve(
     """The models of a crew as they will be called, by name.
 
     Args:
-        specs: What the crew file or the caller wants: model strings, full specs, or `Model` objects.
+        specs: What the crew file or the caller wants: model strings, names of others among them, full specs, or `Model`
+            objects.
         environ: Where keys and addresses are looked up.
         probe: Whether `auto` may look for servers on this machine (0.3 s at most). Nothing else is ever probed.
         folder: What relative `scripted/FILE` paths start from; None = the working folder.
@@ -77,9 +80,11 @@ async def resolve(
     finder = _Finder(environ, probe, folder or Path.cwd())
     profiles: dict[str, Profile] = {}
     errors: list[ModelSetupError] = []
-    for name, spec in specs.items():
+    for name in specs:
         try:
-            profiles[name] = await finder.profile(name, spec)
+            spec, same_as = meant(name, specs)
+            profile = await finder.profile(name, spec)
+            profiles[name] = replace(profile, why=f"the same as `{same_as}`") if same_as else profile
         except ModelSetupError as error:
             errors.append(ModelSetupError(f"model `{name}`: {error.message}", hint=error.hint))
     if len(errors) == 1:
@@ -115,7 +120,7 @@ class _Finder:
         provider, provider_model, address = split_model(model)
         found: dict[str, Any] = {"provider": provider, "provider_model": provider_model, "why": why}
         if provider in WITHOUT_SERVER:
-            return profile_from_spec(name, spec, **found, **self._without_server(provider, provider_model))
+            return profile_from_spec(name, spec, **{**found, **self._without_server(name, provider, provider_model)})
         known = PROVIDERS[provider]
         own_address = address or (expand_env(base_url, self.environ) if base_url else None)
         url = clean_address(own_address or from_variable(known, self.environ) or known.base_url, provider)
@@ -129,15 +134,16 @@ class _Finder:
             found["json_schema"] = known.json_schema
         return profile_from_spec(name, spec, **found)
 
-    def _without_server(self, provider: str, name: str) -> dict[str, Any]:
+    def _without_server(self, name: str, provider: str, file: str) -> dict[str, Any]:
         if provider == "offline":
-            if name != "extractive":
-                raise ModelSetupError(f"there is no `offline/{name}`", hint="the offline model is `offline/extractive`")
+            if file != "extractive":
+                raise ModelSetupError(f"there is no `offline/{file}`", hint="the offline model is `offline/extractive`")
             return {"model": "offline/extractive", "local": True}
         from crewmix.models.drivers.scripted import ScriptedModel
 
-        driver = ScriptedModel.from_file(self.folder / name)
-        return {"model": f"scripted/{name}", "local": True, "driver": driver}
+        # A script's rules go by the crew's name for the model.
+        driver = ScriptedModel.from_file(self.folder / file)
+        return {"model": f"scripted/{file}", "provider_model": name, "local": True, "driver": driver}
 
     def _key(self, spec: ModelSpec, known: Provider, own_address: bool, url: str) -> str | None:
         """The key to send. A provider's key goes to no address that a file names, unless the file names the key as well."""

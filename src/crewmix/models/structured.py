@@ -79,12 +79,17 @@ def _nullable(part: Any) -> Any:
     return {"anyOf": [part, {"type": "null"}]}
 
 
+def wanted(schema: Schema) -> str:
+    """The words that ask for a reply of this shape."""
+    return (
+        "Reply with one JSON value that fits this JSON Schema, and with nothing else: no explanation, no code fence.\n"
+        + json.dumps(schema, ensure_ascii=False)
+    )
+
+
 def in_prompt(request: ModelRequest) -> ModelRequest:
     """The request with its schema written into the prompt, for servers that take no `json_schema`."""
-    wish = (
-        "Reply with one JSON value that fits this JSON Schema, and with nothing else: no explanation, no code fence.\n"
-        + json.dumps(request.schema, ensure_ascii=False)
-    )
+    wish = wanted(request.schema or {})
     first, *others = request.messages
     if first.role == "system":
         messages = (replace(first, content=f"{first.content}\n\n{wish}"), *others)
@@ -172,6 +177,10 @@ def _takes_null(schema: Any, root: Schema) -> bool:
 
 def ask_again(request: ModelRequest, reply: ModelReply, problem: str) -> ModelRequest:
     """The request once more, with the answer that did not fit and what is wrong with it."""
-    complaint = f"That reply cannot be used: {problem}. Reply again, with only the corrected JSON."
     said = ChatMessage("assistant", reply.text or "(nothing)")
-    return replace(request, messages=(*request.messages, said, ChatMessage("user", complaint)))
+    return replace(request, messages=(*request.messages, said, ChatMessage("user", complaint(problem))))
+
+
+def complaint(problem: str) -> str:
+    """What a model is told about a reply that cannot be used."""
+    return f"That reply cannot be used: {problem}. Reply again, with only the corrected JSON."

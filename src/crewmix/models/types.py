@@ -8,7 +8,9 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "unknown"]
-Purpose = Literal["plan", "speak", "select", "critique", "synthesize", "judge", "guardrail", "other"]
+Purpose = Literal[
+    "plan", "speak", "select", "critique", "synthesize", "judge", "rank", "test", "summarise", "guardrail", "other"
+]
 
 OnDelta = Callable[[str], None]
 """Called with each piece of text as it arrives."""
@@ -68,7 +70,12 @@ class Brief:
     context: tuple[tuple[str, str], ...] = ()
     """Answers of the tasks this one needs: (task id, text)."""
     candidates: tuple[str, ...] = ()
-    """Names to choose from: speakers for `select`, roles for `plan`."""
+    """Names to choose from: speakers for `select`, roles for `plan`, whom to pass to for `speak`, the labels under which
+    `drafts` are shown for `rank`."""
+    ask: str = ""
+    """What is to be done in this turn, besides the question."""
+    criteria: tuple[str, ...] = ()
+    """What to mark by, for `judge`."""
     approves: bool = False
     """Whether this turn must end in a verdict."""
     limit: int = 0

@@ -26,6 +26,7 @@ def resume(
     *,
     tools: Sequence[object] = (),
     models: Mapping[str, ModelSource] | None = None,
+    pattern: object | None = None,
     budget: BudgetSpec | Mapping[str, Any] | None = None,
     on_event: Callable[[Event], None] | None = None,
     deltas: bool = False,
@@ -42,9 +43,9 @@ def resume(
         run_id: The run's id, the beginning of it, or `last`.
         tools: The tools that were given in Python, if any.
         models: Other models, e.g. when the first ones are down.
+        pattern: The chat pattern that was given in Python, if any.
         budget: Other limits, e.g. to go on after a budget ended the run.
         on_event: As for `Crew.run`.
-        deltas: As for `Crew.run`.
         deltas: As for `Crew.run`.
         ask: As for `Crew.run`.
         approve: As for `Crew.run`.
@@ -65,11 +66,14 @@ def resume(
         )
     specs = {k: v if isinstance(v, str) else ModelSpec.model_validate(v) for k, v in options["models"].items()}
     hidden = {k for k, v in specs.items() if isinstance(v, ModelSpec) and v.api_key == MASK}
-    missing = sorted({*options["python"], *hidden} - {*tool_names(tools), *(models or {})})
+    missing = sorted(
+        {*options["python"], *hidden}
+        - {*tool_names(tools), *(models or {}), *(["pattern"] if pattern is not None else [])}
+    )
     if missing:
         raise UsageError(
-            f"run {row.run_id} was started with tools, models or keys given in Python: {', '.join(missing)}",
-            hint="pass them to `crewmix.runs.resume(…, tools=[…], models={…})`",
+            f"run {row.run_id} was started with tools, models, keys or a pattern given in Python: {', '.join(missing)}",
+            hint="pass them to `crewmix.runs.resume(…, tools=[…], models={…}, pattern=…)`",
         )
     named = {k: v for k, v in specs.items() if not (isinstance(v, str) and v.startswith("python/"))}
     crew = Crew.load(
@@ -79,6 +83,7 @@ def resume(
         inputs=options["inputs"],
         knowledge=options["knowledge"],
         budget={**(options["budget"] or {}), **_limits(budget)} or None,
+        pattern=pattern,
         project=project,
     )
     return crew.resume(row, on_event=on_event, deltas=deltas, ask=ask, approve=approve)

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from crewmix.definitions.spec import Role, SynthesisSpec
+from collections.abc import Callable, Mapping
+
+from crewmix.definitions.names import nearest
+from crewmix.definitions.spec import SynthesisSpec
 from crewmix.errors import UsageError
-from crewmix.models.gateway import Gateway
 from crewmix.synthesis.aggregate import Aggregate
-from crewmix.synthesis.base import Synthesis
+from crewmix.synthesis.base import Desk, Synthesis
+from crewmix.synthesis.critique import CritiqueCombine
+from crewmix.synthesis.judge import Judge
+from crewmix.synthesis.majority import Majority
+from crewmix.synthesis.rank import Rank
+from crewmix.synthesis.similarity import Similarity
+from crewmix.synthesis.tested import Tested
+from crewmix.synthesis.weighted import Weighted
 
-METHODS = {"aggregate": Aggregate}
+METHODS: Mapping[str, Callable[[SynthesisSpec, Desk], Synthesis]] = {
+    "aggregate": Aggregate,
+    "critique_combine": CritiqueCombine,
+    "majority": Majority,
+    "weighted": Weighted,
+    "similarity": Similarity,
+    "rank": Rank,
+    "judge": Judge,
+    "tested": Tested,
+}
+"""Every method by its name in crew files."""
 
 
-def make_synthesis(spec: SynthesisSpec, gateway: Gateway, synthesizer: Role) -> Synthesis:
+def make_synthesis(spec: SynthesisSpec, desk: Desk) -> Synthesis:
     """The way of merging that a crew file asks for.
 
     Raises:
@@ -19,5 +38,5 @@ def make_synthesis(spec: SynthesisSpec, gateway: Gateway, synthesizer: Role) -> 
     """
     method = METHODS.get(spec.method)
     if method is None:
-        raise UsageError(f"unknown synthesis method {spec.method!r}", hint=f"one of: {', '.join(METHODS)}")
-    return method(gateway, synthesizer, spec.llm)
+        raise UsageError(f"unknown synthesis method {spec.method!r}", hint=nearest(spec.method, METHODS))
+    return method(spec, desk)

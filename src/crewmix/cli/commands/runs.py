@@ -37,7 +37,9 @@ def runs(
 def show(
     run: RunArgument,
     events: Annotated[bool, typer.Option("--events", help="Everything that happened, in order.")] = False,
-    drafts: Annotated[bool, typer.Option("--drafts", help="Who said what, each draft in full.")] = False,
+    drafts: Annotated[
+        bool, typer.Option("--drafts", help="Who said what, how it was judged, voted and merged.")
+    ] = False,
     as_json: JsonOption = False,
     project: ProjectOption = None,
 ) -> None:
@@ -47,11 +49,19 @@ def show(
 
     home = find_project(project)
     row = find_run(home, run)
-    happened = run_events(home, row.run_id) if events else []
+    happened = run_events(home, row.run_id) if events or drafts else []
     if as_json:
-        say_json({**_summary(row), "result": row.result, **({"events": happened} if events else {})})
+        said = _drafts(happened) if drafts else {}
+        say_json({**_summary(row), "result": row.result, **said, **({"events": happened} if events else {})})
         return
-    say(_text(row, happened, drafts))
+    say(_text(row, happened, events, drafts))
+
+
+def _drafts(happened: list[dict[str, Any]]) -> dict[str, Any]:
+    from crewmix.cli.talks import Talks
+
+    talks = Talks(happened)
+    return {"drafts": talks.as_list(), "merge": talks.final()}
 
 
 def _summary(row: RunRow) -> dict[str, Any]:
@@ -60,25 +70,30 @@ def _summary(row: RunRow) -> dict[str, Any]:
     return {**{name: getattr(row, name) for name in names}, **cost}
 
 
-def _text(row: RunRow, happened: list[dict[str, Any]], drafts: bool) -> Iterator[str]:
-    from crewmix.cli import report
+def _text(row: RunRow, happened: list[dict[str, Any]], events: bool, drafts: bool) -> Iterator[str]:
     from crewmix.cli.facts import model_lines
+    from crewmix.cli.report import report
     from crewmix.cli.text import clean
     from crewmix.result import RunResult
 
     yield f"Run {row.run_id}, {_when(row.created)}, {row.status}"
     yield clean(f"Crew {row.crew}: {row.goal}")
-    for data in happened:
-        yield from _event_lines(data)
-    if row.result is None:
-        yield f"It has no result{': ' + clean(row.error) if row.error else ''}."
-        yield f"`crewmix resume {row.run_id}` goes on with it; `crewmix show {row.run_id} --events` tells what happened."
-        return
-    result = RunResult.from_dict(row.result)
-    yield from model_lines(result.models)
+    result = RunResult.from_dict(row.result) if row.result is not None else None
+    if events:
+        for data in happened:
+            yield from _event_lines(data)
+    if result is not None:
+        yield from model_lines(result.models)
     if drafts:
-        yield from report.drafts(result)
-    yield from report.report(result)
+        from crewmix.cli.drafts import draft_lines
+        from crewmix.cli.talks import Talks
+
+        yield from draft_lines(Talks(happened))
+    if result is not None:
+        yield from report(result)
+        return
+    yield f"It has no result{': ' + clean(row.error) if row.error else ''}."
+    yield f"`crewmix resume {row.run_id}` goes on with it; `crewmix show {row.run_id} --events` tells what happened."
 
 
 def _event_lines(data: dict[str, Any]) -> list[str]:

@@ -47,6 +47,7 @@ class ModelCalls:
         specs: The role's tools by the name crewAI knows them by.
         reject: Answers a tool call crewAI could not run (an unknown tool, arguments that are no JSON object).
         kept_back: Calls that must be left when the agent gives its answer, for checking it.
+        sample: Tells wanted repetitions of the turn apart.
         made: Calls made so far, of at most `role.max_iter`.
         scope: The turn's place in the run; calls get places below it.
         reply: The model's latest reply to the agent itself.
@@ -62,6 +63,7 @@ class ModelCalls:
     specs: Mapping[str, ToolSpec]
     reject: Callable[[ToolCall], Coroutine[Any, Any, str]]
     kept_back: int = 0
+    sample: int = 0
     made: int = 0
     reply: ModelReply | None = None
     rejected: dict[str, str] = field(default_factory=dict[str, str])
@@ -80,6 +82,7 @@ class ModelCalls:
             temperature=self.role.temperature,
             max_output_tokens=self.role.max_output_tokens,
             brief=replace(self.brief, purpose=purpose, role=self.role.name),
+            sample=self.sample,
             **more,
         )
 
@@ -93,7 +96,8 @@ class ModelCalls:
         if self.made >= self.role.max_iter:
             raise TurnAborted(f"{self.role.name} used all its {self.made} model calls (max_iter) of a turn", "max_iter")
         self.made += 1
-        on_delta = self.scope.deltas() if request.brief.purpose == "speak" else None
+        shown = request.brief.purpose == "speak" and request.schema is None
+        on_delta = self.scope.deltas() if shown else None
         return await self.gateway.complete(self.scope.at(scope), request, on_delta)
 
     async def speak(self, request: ModelRequest) -> ModelReply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from crewmix.definitions.spec import Positive, Spec
+from crewmix.definitions.spec_base import Positive, Spec
 from crewmix.errors import (
     AuthError,
     BadReplyError,
@@ -58,6 +59,10 @@ _ERRORS: dict[ErrorName, type[ModelError]] = {
 }
 
 
+_SEAT = re.compile(r"[#@]")
+"""What divides a role or node from the number of its seat, and of its layer."""
+
+
 class ScriptedCall(Spec):
     """A tool call a scripted reply makes."""
 
@@ -82,15 +87,18 @@ class Rule(Spec):
     model_config = ConfigDict(populate_by_name=True, str_strip_whitespace=False)
 
     role: str | None = None
-    """The role that speaks."""
+    """Who speaks: a seat of the chat (`solver#2`, `solver#2@1`, the node of a graph), or a role or node for all its seats. A
+    rule for the very seat goes before one for all of them."""
     purpose: Purpose | None = None
-    """What the call is for: `plan`, `speak`, `select`, `synthesize` …"""
+    """What the call is for."""
     task: str | None = None
     """The task's id."""
     round: Positive | None = None
     """The chat's round."""
     contains: str | None = None
     """Text that the last message must contain."""
+    sample: Annotated[int, Field(ge=0)] | None = None
+    """Which of several equal requests, from 0: 1 for `solver#2`, or for the second time a judge is asked."""
     model: str | None = None
     """The name the crew gives the model, when one script serves several."""
     times: Positive | None = None
@@ -123,18 +131,20 @@ class Rule(Spec):
         """Whether all conditions hold for a request."""
         brief = request.brief
         wanted = (
-            (self.role, brief.role),
             (self.purpose, brief.purpose),
             (self.task, brief.task),
             (self.round, brief.round),
+            (self.sample, request.sample),
             (self.model, request.model),
         )
+        if self.role not in (None, brief.role, _SEAT.split(brief.role)[0]):
+            return False
         last = request.messages[-1].content if request.messages else ""
         return all(want in (None, have) for want, have in wanted) and (self.contains or "") in last
 
 
 class Script(Spec):
-    """A script: the first rule that matches, and is not used up, answers."""
+    """A script: the first rule that matches, and is not used up, answers; one for the very seat goes before one for its role."""
 
     rules: tuple[Rule, ...]
     """The rules, in order."""
@@ -209,16 +219,23 @@ class ScriptedModel:
 
     def _rule(self, request: ModelRequest) -> Rule:
         brief = request.brief
-        for place, rule in enumerate(self.rules):
-            key = (place, brief.task, brief.role)
-            if rule.matches(request) and (rule.times is None or self._used[key] < rule.times):
-                self._used[key] += 1
-                return rule
+        fitting = [
+            (place, rule)
+            for place, rule in enumerate(self.rules)
+            if rule.matches(request) and (rule.times is None or self._used[place, brief.task, brief.role] < rule.times)
+        ]
+        if fitting:
+            place, rule = fitting[0]
+            if rule.role not in (None, brief.role):
+                place, rule = next(((p, r) for p, r in fitting if r.role == brief.role), (place, rule))
+            self._used[place, brief.task, brief.role] += 1
+            return rule
         asked = {
             "role": brief.role,
             "purpose": brief.purpose,
             "task": brief.task,
             "round": brief.round,
+            "sample": request.sample,
             "model": request.model,
             "last message": request.messages[-1].content[:200] if request.messages else "",
         }

@@ -26,8 +26,12 @@ _SEVERAL = re.compile(
 
 
 def from_passages(brief: Brief, found: Sequence[Passage]) -> str:
-    """The answer of a role that has searched; what it said in an earlier turn is kept and added to."""
+    """The answer of a role that has searched; what it said in an earlier turn is kept and added to.
+
+    What the drafts it is shown cite counts as found.
+    """
     pool = [statement for passage in found for statement in quotable(passage)]
+    pool += [s for draft in brief.drafts for s in statements(draft) if s.tags and not is_meta(s.text)]
     before = own_statements(brief)
     chosen = best(brief.question, pool, _STATEMENTS)
     new = [s for s in chosen if not any(same(s.text, said.text) for said in before)]

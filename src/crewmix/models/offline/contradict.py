@@ -20,7 +20,7 @@ _REFERENCE = re.compile(
 
 def contradictions(found: Sequence[Statement]) -> list[tuple[Statement, Statement]]:
     """Pairs of statements that cannot both hold of one thing, at most five."""
-    pairs = ((a, b) for a, b in combinations(found, 2) if _contradict(a.text, b.text))
+    pairs = ((a, b) for a, b in combinations(found, 2) if contradict(a.text, b.text))
     return [pair for pair, _ in zip(pairs, range(_MOST), strict=False)]
 
 
@@ -33,7 +33,8 @@ def _quoted(statement: Statement) -> str:
     return " ".join([f'"{statement.text.rstrip(".")}"', *statement.tags])
 
 
-def _contradict(one: str, other: str) -> bool:
+def contradict(one: str, other: str) -> bool:
+    """Whether two sentences cannot both hold of one thing."""
     if not _one_subject(one, other):
         return False
     numbers, denies = facts(_REFERENCE.sub("", one))

@@ -11,17 +11,22 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from crewmix.models.offline.answer import enough, from_passages, from_talk
 from crewmix.models.offline.arithmetic import CALCULATE, expression
 from crewmix.models.offline.choose import judged, speaker
+from crewmix.models.offline.form import filled_form
+from crewmix.models.offline.judge import critique, marks, ranking
+from crewmix.models.offline.matter import matter
 from crewmix.models.offline.merge import merge
 from crewmix.models.offline.passages import passages
 from crewmix.models.offline.plan import plan
 from crewmix.models.offline.review import review
 from crewmix.models.offline.search import queries_made, search_arguments, search_tool, searches
+from crewmix.models.offline.shorten import shortened
 from crewmix.models.offline.texts import declined, wants_creation
 from crewmix.models.types import ModelReply, ModelRequest, OnDelta, ToolCall, Usage
 
@@ -57,13 +62,31 @@ def _said(request: ModelRequest) -> str | dict[str, Any] | ToolCall:
         case "plan":
             return plan(brief)
         case "speak":
-            return review(brief) if brief.approves else _spoken(request)
+            return _turn(replace(request, brief=replace(brief, question=matter(brief))))
         case "select":
             return _picked(request)
         case "synthesize":
             return merge(brief)
+        case "rank" if brief.drafts and len(brief.candidates) == len(brief.drafts):
+            return ranking(brief)
+        case "judge" if brief.drafts and brief.criteria:
+            return marks(brief)
+        case "critique" if brief.drafts:
+            return critique(brief)
+        case "summarise" if brief.drafts:
+            return shortened(brief)
+        case "test":
+            return declined("test cases")
         case _:
             return _otherwise(request)
+
+
+def _turn(request: ModelRequest) -> str | dict[str, Any] | ToolCall:
+    brief = request.brief
+    said = review(brief) if brief.approves else _spoken(request)
+    if request.schema is None or isinstance(said, ToolCall):
+        return said
+    return filled_form(brief.question, said, request.schema)
 
 
 def _spoken(request: ModelRequest) -> str | ToolCall:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crewmix.definitions.spec import slug
+from crewmix.definitions.spec_base import slug
 from crewmix.models.offline.questions import Piece, pieces
 from crewmix.models.offline.words import content_words
 from crewmix.models.types import Brief

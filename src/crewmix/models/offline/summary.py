@@ -34,7 +34,7 @@ def central(question: str, pool: Sequence[Statement], limit: int) -> list[Statem
     named = [s for s in about if terms <= _stems(_names(s))]
     among = named or about or (list(pool) if not terms else [])
     common = Counter(word for s in among for word in set(stems(s.text)))
-    ranked = sorted(range(len(among)), key=lambda n: (-_centrality(among[n], common), n))
+    ranked = sorted(range(len(among)), key=lambda n: (-centrality(among[n], common), n))
     chosen: list[int] = []
     for number in ranked:
         if len(chosen) < limit and not any(overlap(among[number].text, among[n].text) >= _ALIKE for n in chosen):
@@ -50,7 +50,7 @@ def _stems(text: str) -> set[str]:
     return {stem(word) for word in words(text)}
 
 
-def _centrality(statement: Statement, common: Counter[str]) -> float:
+def centrality(statement: Statement, common: Counter[str]) -> float:
     """How many other statements share its words, for its length; what stands early in a document weighs more."""
     found = set(stems(statement.text))
     shared = sum(common[word] - 1 for word in found)

@@ -1,0 +1,186 @@
+"""What a run works with: models, actors, documents and budgets of a crew, and of the crews that work roles of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from crewmix.agents.base import Actor, Contribution, Turn
+from crewmix.agents.factory import make_actor
+from crewmix.agents.outcome import failed, spoke
+from crewmix.definitions.definition import CrewDefinition
+from crewmix.definitions.filled import filled
+from crewmix.definitions.project import Project
+from crewmix.definitions.seats import seats
+from crewmix.definitions.spec import BudgetSpec, Role
+from crewmix.errors import BudgetExceededError, FencedError, ReplayMissError, RunError, StorageError
+from crewmix.journal.budget import Amount, Ledger, Limits
+from crewmix.journal.events import BudgetWarning, Warned
+from crewmix.journal.run import Run, Scope
+from crewmix.models.types import ModelReply
+from crewmix.orchestrate import orchestrate
+from crewmix.staff import Staff
+from crewmix.synthesis.base import Desk
+from crewmix.taskwork import Workplace
+from crewmix.tools.base import Approver, Tool, ToolContext
+
+if TYPE_CHECKING:
+    from crewmix.agents.human import Asker
+    from crewmix.knowledge.index import Index
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What all crews of a run share."""
+
+    project: Project
+    tools: Mapping[str, Tool]
+    ask: Asker | None = None
+    approve: Approver | None = None
+
+
+async def open_workplace(
+    means: Means,
+    staff: Staff,
+    crew: CrewDefinition,
+    root: Scope,
+    *,
+    index: Index | None = None,
+    pattern: object | None = None,
+) -> Workplace:
+    """Open the documents, budgets and actors of a crew.
+
+    Args:
+        means: What all crews of the run share.
+        staff: The crew's models and teams.
+        crew: The crew, filled in.
+        root: Where in the run the crew works.
+        index: The documents of the crew around this one, for a crew that names none itself.
+        pattern: A chat pattern given in Python.
+    """
+    index = await _index(means.project, crew, root) if crew.knowledge else index
+    made: dict[Role, Actor] = {}
+
+    def context(scope: Scope) -> ToolContext:
+        return ToolContext(
+            scope=scope,
+            project=means.project.root,
+            folders=crew.knowledge,
+            index=index,
+            approve=means.approve,
+            rules=crew.approve,
+        )
+
+    def actor(role: Role) -> Actor:
+        if role not in made:
+            if role.crew is not None:
+                made[role] = CrewActor(means, staff.teams[role.crew], index)
+            else:
+                made[role] = make_actor(role, staff.gateway, means.tools, context, means.ask)
+        return made[role]
+
+    for role in crew.roles:
+        # Now, so that crewAI is imported while the first calls are out.
+        actor(role)
+    roles = (*crew.roles, crew.synthesizer, crew.judge)
+    return Workplace(
+        crew=crew,
+        desk=Desk(staff.gateway, crew.synthesizer, crew.judge, means.project.root),
+        actor=actor,
+        task_ledger=lambda scope, task: (
+            open_ledger(f"task {task.id}", task.budget, root.run, scope.path) if task.budget else None
+        ),
+        role_ledgers={
+            r.name: open_ledger(f"role {r.name}", r.budget, root.run, root.path, _seats_of(r, crew))
+            for r in roles
+            if r.budget
+        },
+        pattern=pattern,
+    )
+
+
+class CrewActor:
+    """A role worked by a crew: each turn is a run of that crew within the run.
+
+    Args:
+        means: What all crews of the run share.
+        staff: The crew and its models.
+        index: The documents of the crew around it, for a crew that names none itself.
+    """
+
+    def __init__(self, means: Means, staff: Staff, index: Index | None) -> None:
+        self._means = means
+        self._staff = staff
+        self._index = index
+
+    async def speak(self, turn: Turn) -> Contribution:
+        """Work what the role is told as the crew's goal.
+
+        A crew that fails, or uses up its own budget before it has an answer, makes the turn fail. What stops the run is raised.
+        """
+        goal = turn.prompt.user
+        crew = filled(self._staff.crew, goal, {})
+        ledger = open_ledger(f"crew {crew.name}", crew.budget, turn.scope.run, turn.scope.path)
+        place = turn.scope.at("crew").charged_to(ledger)
+        work = await open_workplace(self._means, self._staff, crew, place, index=self._index)
+        try:
+            outcome = await orchestrate(place, work, goal)
+        except BudgetExceededError as error:
+            if error.owner != ledger.owner:
+                raise
+            return failed(turn, error)
+        except (FencedError, ReplayMissError, StorageError):
+            raise
+        except RunError as error:
+            return failed(turn, error)
+        return spoke(turn, outcome.answer.text, model=f"crew {crew.name}", sources=outcome.answer.sources)
+
+
+def _seats_of(role: Role, crew: CrewDefinition) -> Set[str]:
+    chats = (crew.chat, *(task.chat for task in crew.tasks if task.chat))
+    return {role.name, *(seat.name for chat in chats for seat in seats(chat, crew.roles) if seat.of == role.name)}
+
+
+async def _index(project: Project, crew: CrewDefinition, root: Scope) -> Index:
+    from crewmix.knowledge.index import Index
+
+    index = await asyncio.to_thread(Index.open, crew.knowledge, project.root, project.state / "knowledge.db")
+    for path, reason in index.skipped:
+        root.emit(Warned(code="document_skipped", message=f"{path} was not read: {reason}"))
+    for warning in index.warnings:
+        root.emit(Warned(code="document_warning", message=warning))
+    if not index.documents:
+        places = ", ".join(str(p) for p in crew.knowledge)
+        root.emit(Warned(code="no_documents", message=f"there is no readable document in {places}"))
+    return index
+
+
+def open_ledger(
+    owner: str, budget: BudgetSpec | None, run: Run, scope: str, speakers: Set[str] = frozenset()
+) -> Ledger:
+    """A ledger in which everything the run has already paid for at this place is booked.
+
+    Args:
+        owner: Whose budget it is, for messages.
+        budget: Its limits; None = unlimited.
+        run: The run.
+        scope: The place in the run's tree that it pays for.
+        speakers: The only seats it pays for; empty = everything there.
+    """
+    spec = budget or BudgetSpec()
+    limits = Limits(spec.usd, spec.calls, spec.tokens, spec.seconds, spec.unpriced == "deny")
+
+    def warn(name: str, limit: str, used: float, allowed: float, mark: float) -> None:
+        run.emit(BudgetWarning(owner=name, limit=limit, used=used, allowed=allowed, share=mark), scope)
+
+    ledger = Ledger(owner, limits, warn)
+    for place, response in run.answered("model"):
+        if place.startswith(scope) and (not speakers or not speakers.isdisjoint(place.split("/"))):
+            reply = ModelReply.from_dict(response)
+            cost = Decimal(0) if reply.cached else reply.cost
+            calls = 0 if reply.cached else reply.attempts
+            ledger.spend(Amount(calls, 0 if reply.cached else reply.usage.total_tokens, cost))
+    return ledger
