@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("startup", "overlap", "load", "journal")
+NAMES = ("startup", "overlap", "load", "journal", "recorded")
 
 
 def main() -> int:

@@ -125,7 +125,9 @@ def test_a_graph_loops_until_the_critic_is_content(tmp_path):
         },
         "polish": {"role": "bob"},
     }
-    team = crew(answer, tmp_path, "ann", "bob", role("critic", approves=True), chat={"pattern": "graph", "nodes": nodes})
+    team = crew(
+        answer, tmp_path, "ann", "bob", role("critic", approves=True), chat={"pattern": "graph", "nodes": nodes}
+    )
     result = team.run("Why?")
     assert [m.role for m in result.messages] == ["draft", "review", "draft", "review", "polish"]
     assert result.output.startswith("polish in round 5")
@@ -146,7 +148,9 @@ def test_a_graph_fans_out_over_a_list_and_joins(tmp_path):
     result = team.run("Describe the flat.")
     assert [m.role for m in result.messages] == ["outline", "part#1", "part#2", "part#3", "join"]
     parts = team._objects["default"].requests[1:4]
-    assert all(word in request.messages[-1].content for word, request in zip(("price", "size", "light"), parts))
+    assert all(
+        word in request.messages[-1].content for word, request in zip(("price", "size", "light"), parts, strict=True)
+    )
 
 
 def test_a_role_passes_on_by_name(tmp_path):
@@ -332,7 +336,9 @@ async def test_fifty_proposers_speak_at_once(tmp_path):
 
 
 def test_budgets_count_judges_and_critics_too(tmp_path):
-    team = crew(parrot, tmp_path, "ann", "bob", chat={"pattern": "vote"}, synthesis={"method": "rank"}, budget={"calls": 2})
+    team = crew(
+        parrot, tmp_path, "ann", "bob", chat={"pattern": "vote"}, synthesis={"method": "rank"}, budget={"calls": 2}
+    )
     result = team.run("Why?")
     assert result.status == "partial" and result.calls == 2 and any("merged" in w for w in result.warnings)
     with pytest.raises(BudgetExceededError):

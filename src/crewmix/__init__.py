@@ -110,6 +110,7 @@ __all__ = [
     "ToolResult",
     "Transcript",
     "View",
+    "learn_record",
     "tool",
 ]
 

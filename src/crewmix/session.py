@@ -28,6 +28,7 @@ from crewmix.result import NOT_KEPT, RunResult
 from crewmix.staff import Staff, find_staff
 from crewmix.tally import Tally, make_result
 from crewmix.tools.base import Approver, Tool
+from crewmix.tools.sandbox import require_sandbox
 from crewmix.workplace import Means, open_ledger, open_workplace
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
     crew = filled(launch.crew, goal, launch.inputs or {})
     staff = await find_staff(crew, launch.models, launch.project)
     profiles = [profile for team in staff.everyone() for profile in team.profiles.values()]
+    if any(spec.method == "tested" for team in crew.everyone() for spec in team.syntheses()):
+        await asyncio.to_thread(require_sandbox)
     run_id = launch.row.run_id if launch.row else launch.run_id or new_run_id()
     with ExitStack() as closing:
         store, store_problem = _open_store(launch, run_id, closing)

@@ -15,6 +15,7 @@ from crewmix.chat.selector import make_chooser
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.seats import Seat, seats
 from crewmix.definitions.spec import Role, SynthesisSpec, Task
+from crewmix.definitions.spec_chat import StopSpec
 from crewmix.errors import BudgetExceededError, ModelError, QuorumError, TaskError
 from crewmix.journal.budget import Ledger
 from crewmix.journal.events import DraftMade, TaskFinished, TaskStarted, Warned
@@ -94,16 +95,17 @@ async def _attempt(scope: Scope, work: Workplace, task: Task, needed: Sequence[T
     own = work.pattern if task.chat is None else None
     pattern = make_pattern(chat, roles, synthesis, own=own)
     chooser = None
-    if chat.pattern == "selector":
+    if chat.pattern == "selector" or ":" in chat.pattern or own is not None:
         chooser = make_chooser(chat, roles, work.desk.gateway, question=task.description, goal=goal)
-    desk = _TaskDesk(work, task, tuple(needed), goal, synthesis)
+    desk = _TaskDesk(work, task, tuple(needed), goal, synthesis, chat.stop)
     talk = await hold(
         scope.at("chat"),
         pattern,
         {name: desk.member(seat, chat.replacement) for name, seat in table.items()},
         chooser=chooser,
         reviser=make_reviser(work.desk.gateway, crew.judge, question),
-        quorum=chat.quorum or 1,
+        # Each layer has its quorum, and the last one may have a smaller one than the chat.
+        quorum=1 if chat.pattern == "layers" else chat.quorum or 1,
         turn_seconds=chat.turn_seconds,
         retries=chat.retries,
     )
@@ -130,6 +132,7 @@ class _TaskDesk:
     needed: tuple[TaskResult, ...]
     goal: str
     synthesis: SynthesisSpec
+    stop: StopSpec | None
 
     def member(self, seat: Seat, replacement: str | None) -> Member:
         """How a seat takes its turns."""
@@ -153,13 +156,15 @@ class _TaskDesk:
             brief = self._brief(view, role, number, scope)
             sourced = any(t.found for t in self.needed)
             sourced = sourced or any(m.contribution.sources for m in (*view.messages, *view.drafts))
-            prompt = role_prompt(role, brief, self.task.expected_output, sources_known=sourced)
+            prompt = role_prompt(
+                role, brief, self.task.expected_output, sources_known=sourced, in_fields=view.schema is not None
+            )
             return await self.work.actor(role).speak(Turn(place, role, prompt, brief, number, seat.sample, view.schema))
 
         return speak
 
     def _brief(self, view: View, role: Role, number: int, scope: Scope) -> Brief:
-        line = "" if role.approves or view.schema else answer_line(self.synthesis)
+        line = "" if role.approves or view.schema else answer_line(self.synthesis, self.stop)
         context = [(t.id, t.output) for t in self.needed if t.output]
         texts = [*(text for _, text in context), *(m.text for m in (*view.messages, *view.drafts))]
         texts = self._fitted(texts, role, scope)

@@ -20,6 +20,7 @@ from crewmix.errors import BudgetExceededError, FencedError, ReplayMissError, Ru
 from crewmix.journal.budget import Amount, Ledger, Limits
 from crewmix.journal.events import BudgetWarning, Warned
 from crewmix.journal.run import Run, Scope
+from crewmix.models.structured import wanted
 from crewmix.models.types import ModelReply
 from crewmix.orchestrate import orchestrate
 from crewmix.staff import Staff
@@ -121,7 +122,7 @@ class CrewActor:
 
         A crew that fails, or uses up its own budget before it has an answer, makes the turn fail. What stops the run is raised.
         """
-        goal = turn.prompt.user
+        goal = turn.prompt.user if turn.schema is None else f"{turn.prompt.user}\n\n{wanted(turn.schema)}"
         crew = filled(self._staff.crew, goal, {})
         ledger = open_ledger(f"crew {crew.name}", crew.budget, turn.scope.run, turn.scope.path)
         place = turn.scope.at("crew").charged_to(ledger)

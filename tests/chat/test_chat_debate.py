@@ -191,7 +191,7 @@ async def test_a_judge_decides_on_each_revision_at_its_own_place(engine):
         pattern = debate(*AB, rounds=2)
         members = {name: member(lambda v, n, s: Contribution(s.role, f"{s.role}{n}")) for name in AB}
         talk = await hold(here.scope, pattern, members, reviser=judge, engine=engine)
-        assert [(e.role, e.round, e.better, e.task) for e in here.said(RevisionJudged)] == [
+        assert sorted((e.role, e.round, e.better, e.task) for e in here.said(RevisionJudged)) == [
             ("a", 2, False, "1"),
             ("b", 2, True, "1"),
         ]

@@ -293,7 +293,7 @@ async def test_a_wrong_pick_function_is_told_what_is_wrong(function, message, en
 
 async def test_a_function_that_ends_at_once_leaves_no_draft():
     async with running() as here:
-        with pytest.raises(QuorumError, match="ana had no turn"):
+        with pytest.raises(QuorumError, match="had no turn"):
             await selected(here, picks(), function=lambda chat: None)
 
 

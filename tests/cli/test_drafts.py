@@ -23,7 +23,9 @@ FILES = {
 roles: [solver]
 plan: none
 chat: {pattern: layers, layers: 3, samples: 3, replacement: spare}
-models: {default: {model: scripted/scripts/mix.yaml, attempts: 1}, spare: scripted/scripts/spare.yaml}
+models:
+  default: {model: scripted/scripts/mix.yaml, attempts: 1}
+  spare: {model: scripted/scripts/spare.yaml, attempts: 1}
 """,
     "scripts__mix__yaml": """\
 rules:

@@ -167,8 +167,11 @@ def test_an_unexpected_error_is_one_line_and_debug_shows_more(project: Path) -> 
 
 
 def test_head_ends_it_quietly(project: Path) -> None:
+    model = "{model: scripted/scripts/broken.yaml, attempts: 10}"  # tells of every attempt, so there is always more to write
+    restless = f"roles: [writer]\nplan: none\nmodels: {{default: {model}}}\n"
+    write_project(project, crews__restless__yaml=restless)
     with subprocess.Popen(
-        [sys.executable, "-c", START, "run", "slow", GOAL],
+        [sys.executable, "-c", START, "run", "restless", GOAL],
         cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None and process.stderr is not None

@@ -31,6 +31,7 @@ def test_names_default_to_the_file_and_tasks_in_a_list_to_their_place(write: Wri
         "look.yaml",
         "planner.yaml",
         "synthesizer.yaml",
+        "judge.yaml",
     }
 
 

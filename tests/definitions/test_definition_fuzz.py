@@ -7,9 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crewmix.definitions.bounds import most_drafts
+from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.load import load_crew
+from crewmix.definitions.names import METHODS, PATTERNS
 from crewmix.definitions.nodes import SourceFile
 from crewmix.definitions.project import Project, library_root
+from crewmix.definitions.seats import seats
 from crewmix.definitions.yaml_tree import parse_yaml
 from crewmix.errors import DefinitionError, Problem
 
@@ -49,15 +53,16 @@ PIECES = [
 ]
 
 
-def check(project: Project) -> None:
+def check(project: Project) -> CrewDefinition | None:
     try:
         crew = load_crew("c", project, environ={})
     except DefinitionError as error:
         assert error.problems
         for problem in error.problems:
             assert_shown(problem)
-    else:
-        crew.fingerprint()
+        return None
+    crew.fingerprint()
+    return crew
 
 
 def assert_shown(problem: Problem) -> None:
@@ -106,10 +111,27 @@ def test_any_bytes(tmp_path: Path, data: bytes) -> None:
 
 KEYS = st.sampled_from(
     "name role goal tools roles planner tasks plan chat select pattern models default model price inputs budget usd extends "
-    "id needs description synthesis llm approve knowledge params x".split()
+    "id needs description synthesis llm approve knowledge params x crew crews judge proposers samples count layers per_layer "
+    "quorum rounds stop agree nodes next to when verdict fields each handoffs method weights choices answer record rubric".split()
 )
+WORDS = [
+    "a",
+    "{x}",
+    "none",
+    "a/b",
+    "",
+    "x y",
+    "critic",
+    "proposer",
+    "a.x",
+    "list",
+    "approve",
+    ">= 3",
+    *PATTERNS,
+    *METHODS,
+]
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["a", "{x}", "none", "a/b", "", "x y"]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=12,
 )
@@ -124,3 +146,72 @@ def test_any_shape(tmp_path: Path, data: dict[str, object]) -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps({"roles": ["critic"], **data}))
     check(Project(tmp_path))
+
+
+NAMES = st.sampled_from(["draft", "review", "next", "role", "gone"])
+ROLES = st.sampled_from(["proposer", "critic", "nobody"])
+KINDS = st.sampled_from(["text", "number", "boolean", "list", ["yes", "no"], [], "nope"])
+WHENS = st.dictionaries(
+    st.sampled_from(["verdict", "f", "g"]), st.sampled_from(["approve", "yes", ">= 3", "< x", 3, True]), max_size=2
+)
+WAYS = NAMES | st.fixed_dictionaries({"to": NAMES}, optional={"when": WHENS})
+NODES = st.dictionaries(
+    NAMES,
+    st.fixed_dictionaries(
+        {"role": ROLES},
+        optional={
+            "fields": st.dictionaries(st.sampled_from(["f", "g", "verdict"]), KINDS, max_size=2),
+            "next": WAYS | st.lists(WAYS, max_size=3),
+            "each": st.sampled_from(["draft.f", "draft", "gone.f", "review.g", "."]),
+            "limit": st.integers(0, 4),
+            "max_items": st.integers(0, 4),
+        },
+    ),
+    max_size=4,
+)
+CHATS = st.fixed_dictionaries(
+    {"pattern": st.sampled_from([*PATTERNS, "nope", "m:f", "m:"])},
+    optional={
+        "nodes": NODES,
+        "proposers": st.lists(ROLES | st.fixed_dictionaries({"role": ROLES}, optional={"count": st.integers(0, 3)})),
+        "samples": st.integers(0, 4),
+        "layers": st.integers(1, 4),
+        "per_layer": st.lists(st.fixed_dictionaries({}, optional={"quorum": st.integers(0, 3)}), max_size=3),
+        "stop": st.fixed_dictionaries({"agree": st.integers(1, 4)}, optional={"similarity": st.floats(0, 1)}),
+        "handoffs": st.dictionaries(ROLES, st.lists(ROLES, max_size=2), max_size=2),
+        "quorum": st.integers(0, 4),
+        "max_turns": st.integers(0, 4),
+        "stop_when": st.just("approved"),
+        "rounds": st.integers(0, 3),
+    },
+)
+SYNTHESES = st.fixed_dictionaries(
+    {"method": st.sampled_from([*METHODS, "nope"])},
+    optional={
+        "weights": st.sampled_from(["confidence", "x", {}]) | st.dictionaries(ROLES, st.floats(-1, 2), max_size=2),
+        "answer": st.sampled_from(["auto", "label", "choice", "number"]),
+        "choices": st.lists(st.sampled_from(["yes", "Yes", "no"]), max_size=3),
+        "quorum": st.integers(0, 4),
+        "record": st.sampled_from(["none.json", "crews", "\0"]),
+        "ties": st.sampled_from(["record", "first"]),
+    },
+)
+
+
+@given(CHATS, SYNTHESES, st.lists(ROLES, min_size=1, max_size=3))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_chat_is_a_table_of_seats_or_problems(
+    tmp_path: Path, chat: dict[str, object], synthesis: dict[str, object], roles: list[str]
+) -> None:
+    import json
+
+    file = tmp_path / "crews/c.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({"roles": roles, "chat": chat, "synthesis": synthesis}))
+    crew = check(Project(tmp_path))
+    if crew is not None:
+        table = seats(crew.chat, crew.roles)
+        names = [seat.name for seat in table]
+        assert names
+        assert len(names) == len(set(names))
+        assert 1 <= most_drafts(crew.chat, table) <= len(names)

@@ -13,10 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from crewmix.definitions.check_settings import check_chat
+from crewmix.definitions.explain import validate
 from crewmix.definitions.names import METHODS, PATTERNS
+from crewmix.definitions.nodes import SourceFile, from_data
 from crewmix.definitions.placeholders import expand_env, fill, placeholders, variables
 from crewmix.definitions.project import Project, library_root
 from crewmix.definitions.schema import json_schema, write_schemas
+from crewmix.definitions.spec import CrewSpec
 from crewmix.definitions.tool_names import find_tools, sanitize_tool_name
 from crewmix.errors import ModelSetupError
 from definitions.conftest import WriteProject
@@ -190,6 +194,47 @@ def test_schemas_accept_the_built_in_files_and_refuse_mistakes(tmp_path: Path) -
     assert not crew.is_valid({"description": "no roles"})
     assert not jsonschema.Draft202012Validator(json_schema("role")).is_valid({"role": "x"})
     assert "description" in json_schema("crew")["properties"]["budget"]
+
+
+@pytest.mark.parametrize(
+    ("chat", "fits"),
+    [
+        ({"pattern": "my.module:Pattern"}, True),
+        ({"pattern": "my.module:"}, False),
+        ({"pattern": "my.module"}, False),
+        ({"pattern": "vote", "proposers": ["a", {"role": "b", "count": 3}], "stop": {"agree": 2}}, True),
+        ({"pattern": "vote", "proposers": [{"role": "b", "cuont": 3}]}, False),
+        ({"pattern": "vote", "stop": {"agree": 1}}, False),
+        ({"pattern": "layers", "per_layer": [{"llm": "cheap", "proposers": ["a"]}]}, True),
+        ({"pattern": "debate", "accept": "judged"}, True),
+        ({"pattern": "debate", "accept": "sometimes"}, False),
+        ({"pattern": "graph", "nodes": {"x": {"role": "a", "next": "y"}}}, True),
+        ({"pattern": "graph", "nodes": {"x": {"role": "a", "next": ["y", {"to": "z", "when": {"n": ">= 3"}}]}}}, True),
+        ({"pattern": "graph", "nodes": {"x": {"role": "a", "next": {"to": "z", "when": {"ok": True}}}}}, True),
+        ({"pattern": "graph", "nodes": {"x": {"role": "a", "next": {"too": "z"}}}}, False),
+        ({"pattern": "graph", "nodes": {"x": {"role": "a", "fields": {"n": "number", "w": ["u", "v"]}}}}, True),
+        ({"pattern": "graph", "nodes": {"x": {"role": "a", "fields": {"n": "nmber"}}}}, False),
+        ({"pattern": "handoff", "handoffs": {"a": ["b"]}}, True),
+    ],
+)
+def test_the_schema_agrees_with_what_is_read(chat: dict[str, object], fits: bool) -> None:
+    crew = jsonschema.Draft202012Validator(json_schema("crew"))
+    assert crew.is_valid({"roles": ["a"], "chat": chat}) is fits
+    spec, node, problems = validate(CrewSpec, from_data({"roles": ["a"], "chat": chat}, SourceFile("x")))
+    assert spec is not None
+    read = [*problems, *check_chat(spec.chat, node.at("chat"))]
+    beyond_a_schema = {"unknown_node", "unknown_field", "senseless"}
+    assert ({problem.code for problem in read} <= beyond_a_schema) is fits
+
+
+def test_the_schema_knows_every_closed_list() -> None:
+    parts = json_schema("crew")["$defs"]
+    assert parts["ChatSpec"]["properties"]["pattern"]["anyOf"][0]["enum"] == list(PATTERNS)
+    assert parts["SynthesisSpec"]["properties"]["method"]["enum"] == list(METHODS)
+    for spec in ("ProposerSpec", "LayerSpec", "StopSpec", "NodeSpec", "EdgeSpec"):
+        fields = parts[spec]["properties"]
+        assert all(field.get("description") for field in fields.values()), spec
+    assert "crew" in parts["Role"]["properties"]
 
 
 def test_checking_imports_no_framework(write: WriteProject) -> None:

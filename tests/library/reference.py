@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from crewmix import errors
-from crewmix.definitions import spec
+from crewmix.definitions import spec, spec_base, spec_chat, spec_synthesis
 from crewmix.journal import events
 from crewmix.models.drivers import scripted
 
@@ -24,6 +24,11 @@ _LINKS = {
     "PlanSpec": "[plan](crews.md#plan)",
     "ChatSpec": "[chat](crews.md#chat)",
     "SelectSpec": "[select](crews.md#select)",
+    "ProposerSpec": "[proposer](crews.md#proposers)",
+    "LayerSpec": "[layer](crews.md#per_layer)",
+    "StopSpec": "[stop](crews.md#stop)",
+    "NodeSpec": "[node](crews.md#nodes)",
+    "EdgeSpec": "[way](crews.md#next)",
     "SynthesisSpec": "[synthesis](crews.md#synthesis)",
     "ModelSpec": "[model](models.md#a-model-in-full)",
     "BudgetSpec": "[budget](crews.md#budget)",
@@ -32,6 +37,7 @@ _LINKS = {
     "ScriptedCall": "`{name: …, arguments: {…}}`",
     "ScriptedUsage": "`{input_tokens: …, output_tokens: …}`",
 }
+HOMES = (spec, spec_chat, spec_synthesis, scripted)
 _PLAIN = {"str": "text", "int": "whole number", "float": "number", "Decimal": "number", "bool": "true or false"}
 
 
@@ -39,7 +45,7 @@ def kind(annotation: Any) -> str:
     """A type in words."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return "name" if annotation == spec.Name else kind(args[0])
+        return "name" if annotation == spec_base.Name else kind(args[0])
     if origin in (Union, UnionType):
         return " or ".join(dict.fromkeys(kind(a) for a in args if a is not type(None)))
     if origin is Literal:
@@ -56,11 +62,10 @@ def default(field: Any) -> str:
     if field.is_required():
         return "**required**"
     value = field.default
-    if isinstance(value, spec.Spec):
-        given = value.model_dump(exclude_none=True)
-        return (
-            "none" if not given else f"`{', '.join(f'{k}: {v}' for k, v in given.items() if not isinstance(v, dict))}`"
-        )
+    if isinstance(value, spec_base.Spec):
+        given = {k: v for k, v in value.model_dump(exclude_none=True).items() if not isinstance(v, dict | tuple)}
+        shown = list(given.items())[: len(given) if len(given) <= 3 else 1]
+        return f"`{', '.join(f'{k}: {v}' for k, v in shown)}`" if shown else "none"
     if isinstance(value, bool):
         return f"`{value}`".lower()
     if isinstance(value, dict) and value:
@@ -70,8 +75,8 @@ def default(field: Any) -> str:
 
 def fields(name: str) -> str:
     """The table of one definition's fields."""
-    home = spec if hasattr(spec, name) else scripted
-    model: type[spec.Spec] = getattr(home, name)
+    home = next(home for home in HOMES if getattr(vars(home).get(name), "__module__", "") == home.__name__)
+    model: type[spec_base.Spec] = getattr(home, name)
     rows = ["| field | what it takes | default | meaning |", "|---|---|---|---|"]
     for key, field in model.model_fields.items():
         annotation = model.__annotations__[key]

@@ -136,3 +136,18 @@ def test_no_prompt_of_any_crew_holds_an_unfilled_placeholder(garden: Path):
         for request in model.requests:
             assert "{goal}" not in str(request.messages)
             assert "When is the garden open?" in str(request.messages)
+
+
+@pytest.mark.parametrize(
+    "name", ["research", "summarise", "review", "decide", "write_article", "write_code", "brainstorm"]
+)
+def test_without_a_language_model_a_crew_ends_within_its_estimate(name: str, garden: Path):
+    models, knowledge = {"default": "offline/extractive"}, [garden / "docs"]
+    crew = Crew.load(name, project=garden, models=models, knowledge=knowledge)
+    estimate = crew.estimate("When is the garden open?")
+    result = crew.run("When is the garden open?")
+    assert result.status == "done"
+    assert result.output
+    assert result.calls <= estimate.worst.calls
+    if name in {"research", "summarise"}:
+        assert "7 am to 9 pm" in result.output

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 CREWS = sorted((ROOT / "crews").glob("*.yaml"))
 ROLES = sorted((ROOT / "roles").glob("*.yaml"))
 TASKS = sorted((ROOT / "tasks").glob("*.yaml"))
-ALWAYS_THERE = {"planner", "synthesizer"}
+ALWAYS_THERE = {"planner", "synthesizer", "judge"}
 FLUFF = re.compile(
     r"world[- ]class|renowned|seasoned|cutting[- ]edge|passionate|expert in|years of experience|leverage|delve",
     re.IGNORECASE,
@@ -35,7 +35,7 @@ def empty_project(tmp_path: Path) -> Project:
 
 def members(name: str, project: Project) -> set[str]:
     crew = load_crew(name, project)
-    return {role.name for role in (*crew.roles, crew.planner, crew.synthesizer)}
+    return {role.name for role in (*crew.roles, crew.planner, crew.synthesizer, crew.judge)}
 
 
 def test_the_library_has_no_mistakes():

@@ -43,3 +43,12 @@ def test_fifty_long_drafts_are_merged_ranked_and_criticised(desk: Desk) -> None:
         len(desk.complete(Brief(purpose="rank", question="?", drafts=drafts, candidates=labels)).data["ranking"]) == 50
     )
     assert "Draft 50" in desk.complete(Brief(purpose="critique", question="?", drafts=drafts)).text
+
+
+def test_a_mixture_of_refusals_is_a_refusal_and_no_search_without_result(desk: Desk) -> None:
+    refusal = desk.speak("What is love?")
+    assert refusal.startswith("This needs a language model")
+    assert desk.speak("What is love?", drafts=(refusal, refusal)) == refusal
+    assert desk.merge("What is love?", refusal, refusal) == refusal
+    parts = (("t1", "What is love?"), ("t2", "What is hate?"))
+    assert desk.merge("?", refusal, refusal, context=parts).count("This needs a language model") == 2

@@ -127,7 +127,7 @@ CASES: dict[str, tuple[dict[str, Any], int, int, int, int]] = {
             chat={"pattern": "vote", "samples": 5, "stop": {"agree": 3}},
             synthesis={"method": "majority"},
         ),
-        3, 1, 10, 5,
+        3, 1, 10, 8,
     ),
     "similar": (
         dict(

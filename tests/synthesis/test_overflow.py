@@ -12,7 +12,7 @@ from crewmix.models.tokens import most_input
 from crewmix.synthesis.base import Draft, Question
 from crewmix.synthesis.overflow import Piece, groups, next_window, trimmed
 from crewmix.synthesis.overflow import total as total_size
-from support.readers import QUESTION, drafts, table
+from support.readers import drafts, table
 
 LONG = [f"draft{n} begins. " + f"Fact {n} is true. " * 60 + f" draft{n} ends." for n in range(1, 8)]
 
@@ -80,7 +80,7 @@ async def test_summarise_shortens_the_long_drafts_by_the_same_model_in_parallel(
     async with table(answer, window=3_000, output=300) as t:
         await t.merge(drafts("short", *LONG), overflow="summarise")
         [request] = t.model.asked("synthesize")
-        assert t.model.most_in_flight == 7 and not t.too_large()
+        assert t.model.most_in_flight > 1 and not t.too_large()
         assert request.brief.drafts == ("short", *(f"sum of draft{n}" for n in range(1, 8)))
         limits = {r.brief.limit for r in t.model.asked("summarise")}
         assert len(limits) == 1 and f"at most {limits.pop()} words" in system(t.model.asked("summarise")[0])
@@ -192,6 +192,16 @@ async def test_a_resumed_run_goes_on_with_the_same_failures_and_pays_nothing_twi
 async def test_a_window_smaller_than_the_answer_it_may_give_still_reads_something():
     small = Role(name="editor", role="Editor", goal="Merge", max_output_tokens=9_000)
     async with table(lambda r: "merged", window=4_000, synthesizer=small) as t:
-        await t.merge(drafts("one", "two"), QUESTION)
+        await t.merge(drafts("one " * 300, "two"))
         [request] = t.model.requests
-    assert request.max_output_tokens == 9_000 and request.brief.drafts == ("one", "two")
+        assert t.warned("overflow") == []
+    assert request.max_output_tokens == 9_000 and request.brief.drafts == ("one " * 300, "two")
+
+
+async def test_when_no_draft_can_be_summarised_all_are_cut():
+    def answer(request):
+        return ModelUnavailableError("down") if request.brief.purpose == "summarise" else "merged"
+
+    async with table(answer, window=3_000, output=300) as t:
+        assert (await t.merge(drafts(*LONG), overflow="summarise")).text == "merged"
+        assert sum("could not be summarised: down" in warning for warning in t.warned("overflow")) == 7

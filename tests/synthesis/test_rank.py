@@ -196,8 +196,43 @@ async def test_fifty_drafts_in_a_small_context_are_ranked_window_by_window():
     texts = [f"draft {n} " + "word " * 60 for n in range(50)]
     async with table(lambda r: ranking(r, lambda text: -int(text.split()[1])), window=3_000, output=200) as t:
         answer = await t.merge(drafts(*texts), method="rank", rankings=2)
-        assert not t.too_large() and len(t.model.requests) > 8
+        assert not t.too_large() and len(t.model.requests) >= 4
     assert answer.chosen == "solver#50" and answer.confidence == 1.0
+
+
+async def test_the_best_so_far_has_no_place_of_its_own_in_the_next_window():
+    texts = [f"draft {n} " + "word " * 300 for n in range(12)]
+    places, seen = set(), set()
+
+    def answer(request):
+        numbers = [text.split()[1] for text in request.brief.drafts]
+        if "7" in numbers and request.sample in seen:
+            places.add(numbers.index("7"))
+        seen.update([request.sample] if "7" in numbers else [])
+        return ranking(request, lambda text: -(int(text.split()[1]) == 7))
+
+    async with table(answer, window=3_000, output=300) as t:
+        assert (await t.merge(drafts(*texts), method="rank", rankings=8)).chosen == "solver#8"
+    assert len(places) > 1
+
+
+async def test_who_met_the_best_last_comes_before_who_lost_earlier():
+    texts = [f"draft {n} " + "word " * 300 for n in range(9)]
+    async with table(lambda r: ranking(r, lambda text: -int(text.split()[1])), window=3_000, output=300) as t:
+        answer = await t.merge(drafts(*texts), method="rank")
+        last = {texts.index(text) for text in t.model.requests[-1].brief.drafts}
+    values = [score.value for score in answer.scores]
+    assert min(values[n] for n in last) > max(values[n] for n in range(9) if n not in last)
+
+
+async def test_pairs_are_cut_only_where_the_two_do_not_fit():
+    texts = [f"draft {n} " + "word " * 200 for n in range(6)]
+    async with table(longest, window=3_000, output=300) as t:
+        await t.merge(drafts(*texts), method="rank", compare="pairwise", overflow="trim")
+        assert {text for request in t.model.requests for text in request.brief.drafts} == set(texts)
+        t.model.requests.clear()
+        await t.merge(drafts("long " * 900, *texts), method="rank", compare="pairwise")
+        assert not t.too_large() and all("solver#1" in warning for warning in t.warned("overflow"))
 
 
 async def test_summaries_are_made_once_for_all_rankings():

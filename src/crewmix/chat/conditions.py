@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from crewmix.agents.base import Contribution
+from crewmix.definitions.check_graph import COMPARED, TRUTH
 
 Wanted = str | bool | float
 
-_COMPARED = re.compile(r"(<=|>=|<|>|!=|==?)\s*(.*)", re.DOTALL)
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
 }
-_TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def holds(when: Mapping[str, Wanted], said: Contribution) -> bool:
@@ -44,7 +42,7 @@ def _fits(wanted: Wanted, value: Any) -> bool:
     if value is None:
         return False
     sign, word = "=", wanted
-    if isinstance(wanted, str) and (compared := _COMPARED.fullmatch(wanted.strip())):
+    if isinstance(wanted, str) and (compared := COMPARED.fullmatch(wanted.strip())):
         sign, word = compared.groups()
     if sign in _COMPARE:
         number, limit = _number(value), _number(word)
@@ -63,7 +61,7 @@ def _same(wanted: Wanted, value: Any) -> bool:
 
 
 def _truth(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else _TRUTH.get(str(value).strip().casefold())
+    return value if isinstance(value, bool) else TRUTH.get(str(value).strip().casefold())
 
 
 def _number(value: Any) -> float | None:

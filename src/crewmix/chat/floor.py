@@ -141,7 +141,8 @@ class Floor:
             return
         last = {m.role: m.contribution.failure for m in self.transcript.messages}
         why = [f"{role} failed: {failure.message} [{failure.code}]" for role, failure in last.items() if failure]
-        why += [f"{role} had no turn" for role in self._members if role not in last]
+        waiting = [role for role in self._members if role not in last]
+        why += [f"{', '.join(waiting[:5])}{' …' if len(waiting) > 5 else ''} had no turn"] if waiting else []
         await self._turns.miss_quorum(self.transcript.messages)
         raise QuorumError(
             f"only {len(got)} of at least {wanted} members {did}" + "".join(f"\n  {line}" for line in why),

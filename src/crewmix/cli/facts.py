@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from crewmix.cli.text import call, clean, count, one_line
@@ -25,10 +25,26 @@ def facts(event: e.Event) -> list[str]:
 
 def model_lines(models: Mapping[str, Any]) -> list[str]:
     """Which model serves under which name and why; says so when it is none."""
-    lines = [clean(f"model {name}: {model} ({why})") for name, (model, why) in models.items()]
+    names: dict[tuple[str, str], list[str]] = {}
+    for name, (model, why) in models.items():
+        names.setdefault((model, why), []).append(name)
+    lines = [clean(f"{_named(n)}: {model} ({why})") for (model, why), n in names.items()]
     if any(model == OFFLINE for model, _ in models.values()):
         lines.append(NO_MODEL)
     return lines
+
+
+def _named(names: Sequence[str]) -> str:
+    return f"{'model' if len(names) == 1 else 'models'} {', '.join(names)}"
+
+
+def serving_lines(models: Mapping[str, str]) -> list[str]:
+    """Which model would serve under which names; says so when it is none."""
+    names: dict[str, list[str]] = {}
+    for name, model in models.items():
+        names.setdefault(model, []).append(name)
+    lines = [clean(f"{_named(n)}: {model}") for model, n in names.items()]
+    return [*lines, NO_MODEL] if OFFLINE in names else lines
 
 
 def _run_started(event: e.RunStarted) -> list[str]:

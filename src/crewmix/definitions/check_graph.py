@@ -15,8 +15,10 @@ from crewmix.errors import Problem
 Ways = Mapping[str, tuple[str, ...]]
 
 VERDICTS = ("approve", "revise")
-_COMPARED = re.compile(r"(<=|>=|<|>|!=|==?)\s*(.*)", re.DOTALL)
-_TRUTH = {"true", "false", "yes", "no"}
+COMPARED = re.compile(r"(<=|>=|<|>|!=|==?)\s*(.*)", re.DOTALL)
+"""A comparison in a condition: its sign and what follows."""
+TRUTH = {"true": True, "yes": True, "false": False, "no": False}
+"""How a condition may write a truth value."""
 
 
 def edges(node: NodeSpec) -> tuple[EdgeSpec, ...]:
@@ -38,13 +40,14 @@ def check_graph(chat: ChatSpec, node: Node) -> Iterator[Problem]:
         yield from _each(name, spec, chat.nodes, ways, where)
     starts = [name for name in ways if not any(name in targets for targets in ways.values())] or [next(iter(ways))]
     reached = {*starts, *(name for start in starts for name in reachable(ways, start))}
+    yield from _endless(chat, node, reached)
     known = all(target in ways for targets in ways.values() for target in targets)
     for name in ways:
         if known and name not in reached:
+            reached |= {name, *reachable(ways, name)}
             message = f"nothing leads to the node `{name}`"
             hint = f"name it in the `next` of a node that is reached from {' or '.join(f'`{s}`' for s in starts[:5])}"
             yield node.at("nodes", name).problem("senseless", message, hint=hint)
-    yield from _endless(chat, node, reached)
 
 
 def check_graph_roles(chat: ChatSpec, node: Node, roles: Mapping[str, Role]) -> Iterator[Problem]:
@@ -59,7 +62,7 @@ def check_graph_roles(chat: ChatSpec, node: Node, roles: Mapping[str, Role]) -> 
         for place, way in enumerate(edges(spec)):
             if "verdict" in way.when and not role.approves:
                 message = f"`{name}` gives no verdict: its role `{role.name}` has no `approves: true`"
-                yield _condition(where, place, "verdict").problem("senseless", message, on_key=True)
+                yield _way(where, place).at("when", "verdict").problem("senseless", message, on_key=True)
     known = [roles[spec.role] for spec in chat.nodes.values() if spec.role in roles]
     if known and len(known) == len(chat.nodes) and all(role.approves for role in known):
         message = "every node's role has `approves: true`, so nobody would write a draft"
@@ -78,8 +81,10 @@ def reachable(ways: Ways, start: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _condition(where: Node, place: int, field: str) -> Node:
-    return where.at("next", place, "when", field)
+def _way(where: Node, place: int) -> Node:
+    """Where a way is written: in a list, or alone in the short form."""
+    written = where.at("next")
+    return written.at(place) if written.items else written
 
 
 def _fields(spec: NodeSpec, where: Node) -> Iterator[Problem]:
@@ -98,7 +103,7 @@ def _fields(spec: NodeSpec, where: Node) -> Iterator[Problem]:
 def _ways(name: str, spec: NodeSpec, nodes: Mapping[str, NodeSpec], where: Node) -> Iterator[Problem]:
     seen: list[EdgeSpec] = []
     for place, way in enumerate(edges(spec)):
-        at = where.at("next", place)
+        at = _way(where, place)
         if way.to not in nodes:
             message = f"`{name}` goes on to `{way.to}`, which is no node"
             yield at.at("to").problem("unknown_node", message, hint=nearest(way.to, nodes))
@@ -109,7 +114,7 @@ def _ways(name: str, spec: NodeSpec, nodes: Mapping[str, NodeSpec], where: Node)
             yield at.problem("senseless", message, hint=hint, on_key=False)
         seen.append(way)
         for field, wanted in way.when.items():
-            yield from _when(name, spec, field, wanted, _condition(where, place, field))
+            yield from _when(name, spec, field, wanted, at.at("when", field))
 
 
 def _when(name: str, spec: NodeSpec, field: str, wanted: str | bool | float, at: Node) -> Iterator[Problem]:
@@ -122,19 +127,19 @@ def _when(name: str, spec: NodeSpec, field: str, wanted: str | bool | float, at:
         return
     kind: FieldType = VERDICTS if field == "verdict" else spec.fields[field]
     if said := _unfit(kind, wanted):
-        shown = str(wanted).lower() if isinstance(wanted, bool) else repr(wanted)
+        shown = repr(wanted) if isinstance(wanted, str) else f"`{at.value}`".lower()
         yield at.problem("wrong_value", f"`{field}` {said}, so it cannot be compared with {shown}")
 
 
 def _unfit(kind: FieldType, wanted: str | bool | float) -> str:
     """Why a reply of this kind can never be what is wanted; empty = it can."""
     sign, word = "=", wanted
-    if isinstance(wanted, str) and (compared := _COMPARED.fullmatch(wanted.strip())):
+    if isinstance(wanted, str) and (compared := COMPARED.fullmatch(wanted.strip())):
         sign, word = compared.groups()
     if kind == "number":
         return "" if _is_number(word) else "is a number"
     if kind == "boolean":
-        fits = isinstance(word, bool) or (isinstance(word, str) and word.strip().casefold() in _TRUTH)
+        fits = isinstance(word, bool) or (isinstance(word, str) and word.strip().casefold() in TRUTH)
         return "" if fits and sign in {"=", "==", "!="} else "is true or false"
     what = f"is one of {', '.join(f'`{one}`' for one in kind)}" if isinstance(kind, tuple) else f"is a {kind}"
     if not isinstance(word, str) or sign in {"<", "<=", ">", ">="}:
@@ -188,6 +193,6 @@ def _endless(chat: ChatSpec, node: Node, reached: set[str]) -> Iterator[Problem]
         last = circle[-2]
         place = next(n for n, way in enumerate(edges(chat.nodes[last])) if way.to == circle[-1] and not way.when)
         message = f"this circle has no condition, so only its limit would end it: {' -> '.join(circle)}"
-        where = node.at("nodes", last, "next", place)
+        where = _way(node.at("nodes", last), place)
         hint = "give one of its ways a `when`, for example `{to: NODE, when: {verdict: revise}}`"
         yield where.problem("senseless", message, hint=hint, on_key=False)

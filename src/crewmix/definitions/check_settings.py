@@ -42,12 +42,17 @@ def check_chat(chat: ChatSpec, node: Node) -> Iterator[Problem]:
             yield _unread(node, field, CHAT_FIELDS[field], "pattern", chat.pattern)
     if chat.pattern == "selector":
         yield from _select(chat, node.at("select"))
-    elif chat.pattern == "layers" and "per_layer" in chat.model_fields_set and len(chat.per_layer) != chat.layers - 1:
+    elif (
+        chat.pattern == "layers"
+        and "per_layer" in chat.model_fields_set
+        and len(chat.per_layer) != chat.layers - 1
+        and node.whole
+    ):
         rounds = "the one round" if chat.layers == 2 else f"each of the {chat.layers - 1} rounds"
         message = f"`per_layer` must have one entry for {rounds} of proposers, not {len(chat.per_layer)}"
         hint = f"write `layers: {len(chat.per_layer) + 1}`: the synthesis is the last layer" if chat.per_layer else None
         yield node.at("per_layer").problem("senseless", message, hint=hint)
-    elif chat.pattern == "graph":
+    elif chat.pattern == "graph" and node.whole:
         yield from check_graph(chat, node)
     elif chat.pattern == "handoff":
         for giver, takers in chat.handoffs.items():
@@ -90,14 +95,18 @@ def check_synthesis(synthesis: SynthesisSpec, node: Node) -> Iterator[Problem]:
     for field in SYNTHESIS_FIELDS:
         if field not in FOR_STOP and field in synthesis.model_fields_set and not method_reads(synthesis.method, field):
             yield unread_by_method(synthesis, node, field)
-    yield from _choices(synthesis, node)
     yield from _once(synthesis.rubric, node.at("rubric"), "the criterion")
+    if not node.whole:
+        return
+    yield from _choices(synthesis, node)
     if synthesis.method == "weighted":
         yield from _weights(synthesis, node)
-    elif synthesis.record is not None and synthesis.method == "majority" and synthesis.ties != "record":
-        message = f"`record` is only read for ties, and they are settled by `ties: {synthesis.ties}`"
-        hint = "leave one of them out, or write `method: weighted`"
-        yield node.at("record").problem("senseless", message, hint=hint, on_key=True)
+    elif synthesis.method == "majority" and synthesis.ties != "record":
+        for field in ("weights", "record"):
+            if getattr(synthesis, field) is not None:
+                message = f"`majority` reads `{field}` for ties only, and they are settled by `ties: {synthesis.ties}`"
+                hint = "leave one of them out, or write `method: weighted`"
+                yield node.at(field).problem("senseless", message, hint=hint, on_key=True)
 
 
 def unread_by_method(synthesis: SynthesisSpec, node: Node, field: str) -> Problem:

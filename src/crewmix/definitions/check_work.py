@@ -48,11 +48,13 @@ def check_work(parts: Parts) -> Iterator[Problem]:
     """Names, numbers of drafts, and roles that would never speak. All roles and tasks of the crew must be known."""
     roles = {member.role.name: member.role for member in parts.roles}
     found = tuple(_places(parts))
+    if not all(_written_whole(place) for place in found):
+        return
     wrong: list[Problem] = []
     for place in found:
         wrong += check_named(place.chat, place.chat_at, roles)
     yield from wrong
-    sound = [place for place in found if place.chat.pattern in PATTERNS or ":" in place.chat.pattern]
+    sound = [place for place in found if _is_known(place.chat)]
     for place in sound if not wrong else ():
         yield from check_people(place.chat, place.chat_at, place.seats)
         yield from _quorums(place)
@@ -62,8 +64,19 @@ def check_work(parts: Parts) -> Iterator[Problem]:
         yield from _synthesis(parts, group)
         if not wrong and all(place.seats for place in group):
             yield from _voters(parts, group, told={id(place.chat) for place in group} <= lone.keys())
-    if not wrong and len(sound) == len(found):
+    if not wrong and len(sound) == len(found) and all(place.seats for place in sound):
         yield from _silent(parts, sound)
+
+
+def _is_known(chat: ChatSpec) -> bool:
+    """Whether it can be told who sits in the chat."""
+    return ":" in chat.pattern or (chat.pattern in PATTERNS and (chat.pattern != "graph" or bool(chat.nodes)))
+
+
+def _written_whole(place: Place) -> bool:
+    """Whether nothing had to be taken out of the chat and the synthesis; what is missing then would mislead."""
+    chat = not place.chat.model_fields_set or place.chat_at.whole
+    return chat and (not place.synthesis.model_fields_set or place.synthesis_at.whole)
 
 
 def _places(parts: Parts) -> Iterator[Place]:

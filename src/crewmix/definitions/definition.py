@@ -67,6 +67,11 @@ class CrewDefinition:
         for crew in self.crews.values():
             yield from crew.everyone()
 
+    def syntheses(self) -> Iterator[SynthesisSpec]:
+        """Every synthesis that its tasks may use."""
+        yield self.synthesis
+        yield from (task.synthesis for task in self.tasks if task.synthesis is not None)
+
     def as_dict(self) -> dict[str, Any]:
         """The crew as JSON-able data without secrets: `${NAME}` stays unexpanded, a key given in Python is hidden.
 

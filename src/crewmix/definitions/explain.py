@@ -18,6 +18,8 @@ S = TypeVar("S", bound=Spec)
 
 _NOT_TEXT = ("string_type", "literal_error")
 _NOT_MAPPING = ("model_type", "dict_type")
+_NOT_LIST = ("tuple_type", "list_type")
+_STAND_IN = "?"
 _SECRET_FIELDS = ("api_key",)
 
 
@@ -39,8 +41,8 @@ def validate(kind: type[S], node: Node) -> tuple[S | None, Node, list[Problem]]:
         except ValidationError as error:
             mistakes = _mistakes(error, node)
         told = [m for m in mistakes if not attempt or m.kind == "value_error"]
-        problems += [mistake.problem(kind) for mistake in told if mistake.node.size]
-        repaired = _without(node, mistakes)
+        problems += [mistake.problem(kind) for mistake in told if mistake.node.size or mistake.kind == "value_error"]
+        repaired = _without(node, mistakes, again=bool(attempt))
         if repaired is None:
             break
         node = repaired
@@ -98,8 +100,8 @@ class _Mistake:
             return "wrong_value", f"{rule}, not {shown}", f"for example `{slug(str(self.node.value))}`"
         wanted = _WANTED.get(kind)
         if wanted is not None:
-            if self.in_union and kind == "string_type":
-                wanted = "a name or a mapping"
+            if self.instead and kind == "string_type":
+                wanted = "a name or a mapping" if self.instead == "a mapping" else f"text, {self.instead}"
             return "wrong_type", f"must be {wanted}, not {shown}", self._type_hint(wanted)
         bound = _BOUNDS.get(kind)
         if bound is not None:
@@ -137,10 +139,10 @@ _WANTED = {
     "model_type": "a mapping",
 }
 _BOUNDS = {
-    "greater_than": "be more than {gt}",
-    "greater_than_equal": "be at least {ge}",
-    "less_than": "be less than {lt}",
-    "less_than_equal": "be at most {le}",
+    "greater_than": "be more than {gt:g}",
+    "greater_than_equal": "be at least {ge:g}",
+    "less_than": "be less than {lt:g}",
+    "less_than_equal": "be at most {le:g}",
     "string_too_short": "not be empty; write at least {min_length} character",
     "string_too_long": "be at most {max_length} characters long",
 }
@@ -161,17 +163,21 @@ def _mistakes(error: ValidationError, root: Node) -> list[_Mistake]:
         found.append(_Mistake(kind, path, node, in_union, context, detail["msg"]))
     kept: list[_Mistake] = []
     for mistake in found:
-        meant = not mistake.in_union or (_meant(mistake) and not _below(mistake.path, found))
-        if meant and not any(mistake.in_union and other.path == mistake.path for other in kept):
+        misled = mistake.in_union and _below(mistake.path, found)
+        if (
+            not misled
+            and _meant(mistake, found)
+            and not any(mistake.in_union and other.path == mistake.path for other in kept)
+        ):
             kept.append(replace(mistake, instead=_instead(mistake, found)))
     return [mistake for mistake in kept if not (mistake.kind == "too_short" and _below(mistake.path, kept))]
 
 
 def _instead(mistake: _Mistake, found: list[_Mistake]) -> str:
-    kinds = {other.kind for other in found if other.in_union and other.path == mistake.path}
-    if not mistake.in_union:
-        return ""
-    return "a mapping" if kinds.intersection(_NOT_MAPPING) else "a list of words" if "tuple_type" in kinds else ""
+    kinds = _rivals(mistake, found) if mistake.in_union else set[str]()
+    if kinds.intersection(_NOT_MAPPING):
+        return "a mapping"
+    return "a list of words" if kinds.intersection(_NOT_LIST) else "a number, `true` or `false`" if kinds else ""
 
 
 def _below(path: tuple[str | int, ...], mistakes: list[_Mistake]) -> bool:
@@ -179,10 +185,18 @@ def _below(path: tuple[str | int, ...], mistakes: list[_Mistake]) -> bool:
     return any(len(other.path) > len(path) and other.path[: len(path)] == path for other in mistakes)
 
 
-def _meant(mistake: _Mistake) -> bool:
+def _meant(mistake: _Mistake, found: list[_Mistake]) -> bool:
+    """Whether a complaint about a branch of a union is about the branch that was meant."""
+    if not mistake.in_union:
+        return True
     if isinstance(mistake.node.value, dict):
-        return mistake.kind not in _NOT_TEXT
+        closer = _rivals(mistake, found).difference(_NOT_TEXT, _NOT_LIST)
+        return mistake.kind not in _NOT_TEXT or not closer
     return mistake.kind not in _NOT_MAPPING
+
+
+def _rivals(mistake: _Mistake, found: list[_Mistake]) -> set[str]:
+    return {other.kind for other in found if other.in_union and other.path == mistake.path}
 
 
 def _trail(node: Node, loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], Node, bool]:
@@ -198,9 +212,14 @@ def _trail(node: Node, loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...
     return tuple(path), node, tagged
 
 
-def _without(node: Node, mistakes: list[_Mistake]) -> Node | None:
-    """The tree without what is wrong, and with a stand-in (of size 0) for what is missing; None when nothing is left."""
-    wrong = {mistake.path for mistake in mistakes if mistake.kind != "missing"}
+def _without(node: Node, mistakes: list[_Mistake], *, again: bool) -> Node | None:
+    """The tree without what is wrong, and with a stand-in for what is missing; None when nothing is left.
+
+    Stand-ins and what lost a part are of size 0. `again`: what cannot do without a part that was taken out, or that a
+    stand-in does not fit, goes as well.
+    """
+    lost = [m for m in mistakes if again and (m.kind == "missing" or m.node.value == _STAND_IN)]
+    wrong = {mistake.path for mistake in mistakes if mistake.kind != "missing"} | {m.path[:-1] for m in lost}
     missing = {mistake.path for mistake in mistakes if mistake.kind == "missing"}
     if () in wrong:
         return None
@@ -208,11 +227,11 @@ def _without(node: Node, mistakes: list[_Mistake]) -> Node | None:
     def copy(part: Node, path: tuple[str | int, ...]) -> Node:
         if isinstance(part.value, list):
             rest = [copy(below, (*path, i)) for i, below in enumerate(part.value) if (*path, i) not in wrong]
-            return replace(part, value=rest)
+            return replace(part, value=rest, size=part.size if len(rest) == len(part.value) else 0)
         if isinstance(part.value, dict):
             fields = {k: copy(below, (*path, k)) for k, below in part.value.items() if (*path, k) not in wrong}
-            added = {str(p[-1]): Node("?", part.source, size=0) for p in missing if p[:-1] == path}
-            return replace(part, value={**fields, **added})
+            added = {str(p[-1]): Node(_STAND_IN, part.source, size=0) for p in missing if p[:-1] == path}
+            return replace(part, value={**fields, **added}, size=part.size if len(fields) == len(part.value) else 0)
         return part
 
     return copy(node, ())

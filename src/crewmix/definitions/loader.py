@@ -107,7 +107,7 @@ class Loader:
             models={name: _full(model) for name, model in spec.models.items()},
             given=frozenset(self.models),
             root=self.project.root,
-            complete=all(roles) and all(tasks),
+            complete=all(roles) and all(tasks) and all(node.at(f).size for f in ("roles", "tasks") if f in node.fields),
         )
         named = dict.fromkeys((*spec.models, *(name for name, _ in model_uses(parts))))
         self.known_models |= named.keys()

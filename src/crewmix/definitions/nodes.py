@@ -49,7 +49,8 @@ class Node:
     key: tuple[int, int] | None = None
     """Line and column of the key this is the value of."""
     size: int = 1
-    """How many nodes this one holds, itself and what aliases repeat included; 0 = it stands in for something missing."""
+    """How many nodes this one holds, itself and what aliases repeat included; 0 = it stands in for something missing, or
+    something wrong was taken out of it."""
 
     @property
     def fields(self) -> dict[str, Node]:
@@ -79,6 +80,11 @@ class Node:
                 return node
             node = below
         return node
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing in it is a stand-in and nothing was taken out, so that what is missing was never written."""
+        return bool(self.size) and all(below.whole for below in (*self.fields.values(), *self.items))
 
     def problem(self, code: str, message: str, *, hint: str | None = None, on_key: bool | None = None) -> Problem:
         """A mistake here.

@@ -12,7 +12,7 @@ _COUNTING = ("majority", "weighted")
 
 CHAT_FIELDS: Mapping[str, Collection[str]] = {
     "max_turns": ("round_robin", "selector", "handoff", OWN),
-    "stop_when": ("round_robin", "selector", "debate"),
+    "stop_when": ("round_robin", "selector", "debate", "handoff", OWN),
     "select": ("selector",),
     "proposers": _PROPOSING,
     "samples": _PROPOSING,
@@ -31,7 +31,7 @@ SYNTHESIS_FIELDS: Mapping[str, Collection[str]] = {
     "answer": _COUNTING,
     "choices": _COUNTING,
     "ties": _COUNTING,
-    "weights": ("weighted",),
+    "weights": _COUNTING,
     "record": _COUNTING,
     "quorum": _COUNTING,
     "measure": ("similarity",),

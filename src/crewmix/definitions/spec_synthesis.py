@@ -29,7 +29,8 @@ class SynthesisSpec(Spec):
     """For `majority` and `weighted`: the tied answer of the member with the best weight, then the first (`record`); of the
     first member (`first`); or what the synthesizer makes of the tied drafts (`aggregate`)."""
     weights: dict[str, Weight] | Literal["confidence"] | None = None
-    """For `weighted`: role, proposer (`solver#2`) or model -> weight; or `confidence`: each draft states its own."""
+    """For `weighted`, and for ties: role, proposer (`solver#2`) or model -> weight; or `confidence`: each draft states its
+    own."""
     record: str | None = None
     """For `weighted`, and for ties: a file with the members' track record, relative to the project."""
     quorum: Positive | None = None

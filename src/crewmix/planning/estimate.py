@@ -4,9 +4,9 @@
 guardrails, reviewers who approve at their first chance, drafts that agree, revisions that are better, conditions of a graph met
 by the first allowed word, a role that passes on to each other one once, and half the tasks a planner may make. *Worst* takes
 answers as long as the models may give, all `max_iter` calls of every turn with tools or guardrails, every retry and replacement
-of a turn, reviewers who never approve, drafts that never agree, every way of a graph up to its limits, every re-ask, and all
-tasks one after another. Requests repeated because a provider failed are not counted, nor are those for a guardrail's answer
-that is no JSON.
+of a turn, reviewers who never approve, drafts of which one too few agree, every way of a graph up to its limits, every re-ask,
+and all tasks one after another. Requests repeated because a provider failed are not counted, nor are those for a guardrail's
+answer that is no JSON.
 """
 
 from __future__ import annotations

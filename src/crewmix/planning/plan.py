@@ -61,7 +61,7 @@ async def make_plan(scope: Scope, gateway: Gateway, crew: CrewDefinition, goal: 
         tasks = (Task(id="answer", description=goal),)
     else:
         tasks = await _split(scope, gateway, crew, crew.plan, goal)
-    ordered = in_order(with_reviewers(task, crew) for task in tasks)
+    ordered = in_order(with_roles(task, crew) for task in tasks)
     scope.emit(PlanMade(tasks=tuple(_described(task) for task in ordered)))
     return ordered
 
@@ -70,13 +70,16 @@ def _described(task: Task) -> dict[str, Any]:
     return task.model_dump(include={"id", "description", "expected_output", "roles", "needs"})
 
 
-def with_reviewers(task: Task, crew: CrewDefinition) -> Task:
+def with_roles(task: Task, crew: CrewDefinition) -> Task:
     """The task with its roles named, in crew order.
 
-    Where approval ends the talk and the task names no reviewer, the crew's reviewers join.
+    Where approval ends the talk and the task names no reviewer, the crew's reviewers join. A planner cannot take roles out of a
+    mixture, vote, debate or graph: these say themselves who works.
     """
-    names = set(task.roles) or {role.name for role in crew.roles}
+    everyone = {role.name for role in crew.roles}
     chat = task.chat or crew.chat
+    planned = not crew.tasks and chat.pattern in {"layers", "vote", "debate", "graph"}
+    names = everyone if planned else set(task.roles) or everyone
     reviewers = {role.name for role in crew.roles if role.approves}
     if chat.stop_when == "approved" and not names & reviewers:
         names |= reviewers

@@ -12,7 +12,7 @@ from crewmix.definitions.spec import SynthesisSpec, Task
 from crewmix.models.gateway import Gateway
 from crewmix.models.tokens import usual
 from crewmix.planning.meter import Load, Meter
-from crewmix.planning.plan import in_order, with_reviewers
+from crewmix.planning.plan import in_order, with_roles
 from crewmix.planning.rehearsed_chat import RehearsedChat
 from crewmix.planning.turns import Cast, Chair, Team, Turns
 from crewmix.synthesis.base import Desk, Draft, Question
@@ -47,7 +47,7 @@ class Rehearsal:
         ends: dict[str, int] = {}
         for task in self.tasks:
             ready = max((ends[name] for name in task.needs), default=start)
-            ends[task.id] = ready + self._task(with_reviewers(task, crew))
+            ends[task.id] = ready + self._task(with_roles(task, crew))
         depth = max(ends.values())
         if len(self.tasks) > 1:
             answer = "word" * self._turns.answer_tokens(crew.synthesizer)

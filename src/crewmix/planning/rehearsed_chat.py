@@ -121,13 +121,19 @@ class RehearsedChat:
                 return "talk"
 
     def _said(self, seat: Seat, view: View) -> Contribution:
-        worst, chat = self._meter.worst, self._chair.chat
-        text = _word(seat.name, self._transcript.round + 1)
-        if chat.stop is not None and not worst:
-            text = _agreed(self._chair.synthesis)
+        worst = self._meter.worst
+        agrees = self._agrees(seat)
+        text = _agreed(self._chair.synthesis) if agrees else _word(seat.name, self._transcript.round + 1)
         verdict = None if not seat.role.approves else "revise" if worst else "approve"
         data = made_up(view.schema) if view.schema is not None else None
         return Contribution(seat.name, text, verdict, data=data, passed_to=self._passed_to(seat, view))
+
+    def _agrees(self, seat: Seat) -> bool:
+        """Whether a draft agrees with others, where agreement ends the chat. At worst it is one short, in the first votes."""
+        chat, members = self._chair.chat, self._transcript.members
+        if chat.stop is None or not self._meter.worst:
+            return chat.stop is not None
+        return chat.pattern == "vote" and members.index(seat.name) < chat.stop.agree - 1
 
     def _passed_to(self, seat: Seat, view: View) -> str | None:
         """At worst always someone; else whoever has not spoken yet, if anyone."""

@@ -127,7 +127,7 @@ class Turns:
         return self._known[key]
 
     def _work(self, role: Role, view: View, chair: Chair, shown: int) -> tuple[Load, int]:
-        line = "" if role.approves or view.schema else answer_line(chair.synthesis)
+        line = "" if role.approves or view.schema else answer_line(chair.synthesis, chair.chat.stop)
         brief = Brief(
             purpose="speak",
             role=role.name,
@@ -139,7 +139,7 @@ class Turns:
             ask="\n".join(part for part in (view.ask, line) if part),
             approves=role.approves,
         )
-        prompt = role_prompt(role, brief, chair.task.expected_output)
+        prompt = role_prompt(role, brief, chair.task.expected_output, in_fields=view.schema is not None)
         if role.crew is not None and role.crew in self._cast.teams:
             told = prompt.user + "word" * shown
             return self._rehearse(self._cast.teams[role.crew], told)

@@ -13,20 +13,26 @@ from functools import lru_cache
 from typing import Any, cast
 
 _SPACED = (
-    "answer|answers|antwort|ergebnis|endergebnis|lösung|réponse|reponse|résultat|respuesta|resultado|resposta|risposta|"
+    "answer|answers|antwort|ergebnis|endergebnis|lösung|réponse|résultat|respuesta|resultado|resposta|risposta|"
     "risultato|antwoord|svar|vastaus|odpowiedź|odpověď|odpoveď|válasz|răspuns|cevap|yanıt|ответ|відповідь|отговор|"
     "απάντηση|jawaban|đáp án|trả lời|الإجابة|الاجابة|الجواب|جواب|پاسخ|תשובה|उत्तर"
 )
 _UNSPACED = "答案|答え|回答|解答|答|정답|답|คำตอบ"
 _WORDS = tuple(f"{_SPACED}|{_UNSPACED}".split("|"))
-_IS = r"is|are|was|=|:|equals|ist|lautet|beträgt|est|es|è|é|är|on|jest|to|je|это|равен|равно|是|为|為|は|은|는|คือ|है"
+_IS = (
+    r"is|are|was|=|:|equals|ist|lautet|beträgt|est|es|è|é|är|on|jest|to|je|"  # codespell:ignore ist
+    r"это|равен|равно|是|为|為|は|은|는|คือ|है"
+)
 _WORD = rf"(?:(?<!\w)(?:{_SPACED})(?!\w)|{_UNSPACED})"
 _LINE = re.compile(
-    rf"[\s>*_#`~(\[【-]*(?:[^\W\d_]+[ '’]){{0,3}}?[^\W\d_]{{0,6}}?{_WORD}(?:\s(?!(?:{_IS})\b)[^\W\d_]+)?"
-    rf"[\s*_`\]】]*(?:\s(?:{_IS})\s*)?[\s*_]*(?::|=(?!=)|】|\])[\s*_`]*(?P<answer>.*)",
+    rf"[\s>*_#`~(\[【-]{{0,20}}(?:[^\W\d_]{{1,20}}[ '’]){{0,3}}?[^\W\d_]{{0,6}}?{_WORD}(?:\s(?!(?:{_IS})\b)[^\W\d_]{{1,20}})?"
+    rf"[\s*_`\]】]{{0,6}}(?:\s(?:{_IS})\s{{0,6}})?[\s*_]{{0,6}}(?::|=(?!=)|】|\])[\s*_`]*(?P<answer>.*)",
     re.IGNORECASE,
 )
-_PHRASE = re.compile(rf"{_WORD}(?:\s[^\W\d_]+)?[\s*_]*(?:{_IS})[\s:*_]*(?P<answer>\S.*)", re.IGNORECASE)
+_PHRASE = re.compile(
+    rf"{_WORD}(?:\s[^\W\d_]{{1,20}})?[\s*_]{{0,6}}(?:{_IS})[\s:*_]{{0,6}}(?=(?P<answer>\S.{{0,400}}))", re.IGNORECASE
+)
+_MOST_PHRASES = 10
 _SHORT = re.compile(r"\s*[*_]*A[*_]*\s*:[\s*_]*(?P<answer>\S.*)")
 _HASHES = re.compile(r"\s*####\s*(?P<answer>\S.*)")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
@@ -67,29 +73,32 @@ def final_answers(text: str) -> tuple[str, ...]:
     if (field := _answer_field(text)) is not None:
         return (field,)
     lines = text.splitlines()
+    lowered = text.lower()
+    words = [word for word in _WORDS if word in lowered]
     stated: list[str] = []
     phrases: list[str] = []
     for number in range(len(lines) - 1, -1, -1):
         line = lines[number]
         if _CONFIDENCE.match(line):
             continue
-        stated += _stated(lines, number)
-        if any(word in line.lower() for word in _WORDS):
+        worded = bool(words) and any(word in line.lower() for word in words)
+        stated += _stated(lines, number, worded=worded)
+        if worded:
             found = [_SENTENCE.split(match["answer"], maxsplit=1)[0] for match in _PHRASE.finditer(line)]
-            phrases += reversed(found)
+            phrases += reversed(found[-_MOST_PHRASES:])
     last = next((line for line in reversed(lines) if line.strip() and not _CONFIDENCE.match(line)), "")
     if not stated and (short := _SHORT.match(last)):
         stated.append(short["answer"])
-    return tuple(answer for answer in map(_unwrapped, (*stated, *phrases)) if answer)
+    return tuple(answer for answer in map(_unwrapped, (*stated, *phrases[:_MOST_PHRASES])) if answer)
 
 
-def _stated(lines: list[str], number: int) -> list[str]:
+def _stated(lines: list[str], number: int, *, worded: bool) -> list[str]:
     line = lines[number]
     if box := _last_box(line, lines, number):
         return [box]
     if hashes := _HASHES.match(line):
         return [hashes["answer"]]
-    if any(word in line.lower() for word in _WORDS) and (found := _LINE.match(line)):
+    if worded and (found := _LINE.match(line)):
         rest = found["answer"].strip() or next((later for later in lines[number + 1 :] if later.strip("*_`$ \t")), "")
         return [rest]
     return []

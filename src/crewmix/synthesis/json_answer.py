@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+_FENCE = re.compile(r"\s*(```+|~~~+)(.*)")
 _BRACKET = re.compile(r"[{[]")
-_FENCE = re.compile(r"^[ \t]*(?:```+|~~~+)[^\n]*\n(.*?)^[ \t]*(?:```+|~~~+)[ \t]*$", re.DOTALL | re.MULTILINE)
 _ATTEMPTS = 100
 """How many brackets of a text are tried as the beginning of a JSON answer."""
 
@@ -21,13 +21,28 @@ def find_json(text: str, stated: tuple[str, ...] = ()) -> str:
         text: A draft.
         stated: What it states as its final answer; goes first.
     """
-    fences: list[str] = _FENCE.findall(text)
-    for candidate in (*stated, *reversed(fences), text):
+    for candidate in (*stated, *reversed(_blocks(text)), text):
         data = _parsed(candidate)
         if isinstance(data, dict | list):
             return as_json(data)  # pyright: ignore[reportUnknownArgumentType]
     embedded = list(_embedded(text))
     return as_json(embedded[-1]) if embedded else ""
+
+
+def _blocks(text: str) -> list[str]:
+    """The contents of the fenced blocks of a text, in order."""
+    blocks: list[str] = []
+    block: list[str] | None = None
+    for line in text.splitlines():
+        if not (fence := _FENCE.match(line)):
+            if block is not None:
+                block.append(line)
+        elif block is None:
+            block = []
+        elif not fence[2].strip():
+            blocks.append("\n".join(block))
+            block = None
+    return blocks
 
 
 def _embedded(text: str) -> Iterator[Any]:

@@ -19,7 +19,7 @@ _DIGITS = "|".join(
 )
 _SCALE = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _NUMBER = re.compile(
-    rf"(?P<sign>(?<![\w)])[-–+]\s?)?(?:[$€£¥₹]\s?(?P<behind>-)?)?(?<![A-Za-z\d.,])(?P<whole>{_DIGITS})"
+    rf"(?P<sign>(?<![\w)])[-–+]\s?)?(?:[$€£¥₹]\s?(?P<behind>-)?)?(?<![A-Za-z\d.,])(?<!\d['_])(?P<whole>{_DIGITS})"
     rf"(?:[eE](?P<e>[-+]?\d{{1,3}})(?![\w.])|\s?[*×x]\s?10\s?\^\s?[({{]?(?P<power>-?\d{{1,3}})[)}}]?)?"
     rf"(?:(?P<mixed>\s\d+)?\s?/\s?(?P<under>\d+(?:\.\d+)?)(?![\d/]))?"
     rf"(?:\s(?P<scale>{'|'.join(_SCALE)})s?\b)?",
@@ -78,8 +78,8 @@ def number(text: str, *, whole: bool = False) -> str:
 
 def last_number(text: str) -> str:
     """The last number of a text in normal form; empty = there is none."""
-    found = list(_NUMBER.finditer(text))
-    return _value(found[-1]) if found else ""
+    numbers = (list(_NUMBER.finditer(line)) for line in reversed(text.splitlines()))
+    return next((_value(found[-1]) for found in numbers if found), "")
 
 
 def _value(found: re.Match[str]) -> str:

@@ -19,7 +19,7 @@ from crewmix.result import Ballot, Score
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages
 from crewmix.synthesis.counting import Count, count
 from crewmix.synthesis.distinct import Distinct, distinct
-from crewmix.synthesis.order import orders
+from crewmix.synthesis.order import orders, shuffled
 from crewmix.synthesis.overflow import Piece, next_window
 from crewmix.synthesis.ranking import REPLY_TOKENS, Ranked, ranked, ranking_frame, ranking_request
 from crewmix.synthesis.reader import Reader
@@ -128,13 +128,15 @@ class Rank:
             if window.rest and best is None:
                 text = f"the drafts outgrow the context of {reader.model}: the best of each window meets the next ones"
                 scope.emit(Warned(code="overflow", message=text))
-            found = await ranked(reader, scope, question, window.shown, sample=sample)
+            turn = shuffled([piece.text for piece in window.shown], str(sample)) if best else range(len(window.shown))
+            found = await ranked(reader, scope, question, [window.shown[n] for n in turn], sample=sample)
             reasons.append(found.reason)
-            order = [waiting[place] for place in found.order]
+            places = [turn[place] for place in found.order]
+            order = [waiting[place] for place in places]
             beaten = [*order[1:], *beaten]
             if not window.rest:
                 return Ranked((order[0], *beaten), " ".join(filter(None, reasons)))
-            best = window.shown[found.order[0]]
+            best = window.shown[places[0]]
             waiting = [order[0], *waiting[len(order) :]]
 
     def _answer(

@@ -66,8 +66,8 @@ def _python_parts() -> tuple[str, ...]:
 def _packages() -> str:
     """The folder of packages installed beside that Python, which programs are not to see; empty where there is none."""
     folder = sysconfig.get_path("purelib", vars={"base": sys.base_prefix, "platbase": sys.base_prefix})
-    outside_usr = folder.startswith(f"{Path(sys.base_prefix, 'lib')}/") and not folder.startswith("/usr/")
-    return folder if outside_usr and Path(folder).is_dir() else ""
+    shown = folder.startswith(f"{Path(sys.base_prefix, 'lib')}/") and Path(folder).is_dir()
+    return folder if shown else ""
 
 
 def command(

@@ -45,17 +45,14 @@ def estimate(
     project: ProjectOption = None,
 ) -> None:
     """Say what a run would take, expected and at worst. Calls no model."""
-    from crewmix.cli.facts import NO_MODEL, OFFLINE
+    from crewmix.cli.facts import serving_lines
     from crewmix.cli.output import say, say_json
-    from crewmix.cli.text import clean
 
     result = _load(crew, project, model, inputs, knowledge).estimate(read_goal(goal))
     if as_json:
         say_json(result.as_dict())
         return
-    say([clean(f"model {name}: {serving}") for name, serving in result.models.items()])
-    if OFFLINE in result.models.values():
-        say(NO_MODEL)
+    say(serving_lines(result.models))
     say(str(result))
 
 

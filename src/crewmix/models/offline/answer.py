@@ -12,7 +12,7 @@ from crewmix.models.offline.questions import parts
 from crewmix.models.offline.rank import Ranking, Scored
 from crewmix.models.offline.sentences import Statement, statements
 from crewmix.models.offline.summary import central, wants_summary
-from crewmix.models.offline.texts import declined, is_meta, no_evidence, wants_creation, written
+from crewmix.models.offline.texts import all_declined, declined, is_meta, no_evidence, wants_creation, written
 from crewmix.models.types import Brief
 
 _STATEMENTS = 6
@@ -47,14 +47,12 @@ def enough(question: str, found: Sequence[Passage]) -> bool:
 
 def from_talk(brief: Brief) -> str:
     """The answer of a role without tools: what others found, weighed and ordered anew."""
-    if wants_creation(brief.question):
-        return declined(brief.question)
     texts = [*(text for _, text in brief.context), *brief.drafts, *(text for _, text in brief.messages)]
+    if wants_creation(brief.question) or all_declined(texts):
+        return declined(brief.question)
     pool = [s for text in texts for s in statements(text) if not is_meta(s.text)]
     cited = [s for s in pool if s.tags]
     chosen = best(brief.question, cited or pool, _STATEMENTS_WITHOUT_TOOLS)
-    if not texts:
-        return declined(brief.question)
     return written(chosen) if chosen else no_evidence(brief.question, searched=False)
 
 

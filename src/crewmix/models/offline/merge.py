@@ -12,7 +12,7 @@ from crewmix.models.offline.likeness import same
 from crewmix.models.offline.questions import asked
 from crewmix.models.offline.rank import Ranking
 from crewmix.models.offline.sentences import Statement, has_code, statements
-from crewmix.models.offline.texts import declined, is_meta, no_evidence, wants_creation, written
+from crewmix.models.offline.texts import all_declined, declined, is_meta, no_evidence, wants_creation, written
 from crewmix.models.types import Brief
 
 _STATEMENTS = 8
@@ -39,7 +39,8 @@ def _together(question: str, drafts: Sequence[str]) -> tuple[str, list[Statement
     rest = [s for s in pool if not any(same(s.text, other.text) for other in ranked)]
     chosen = [*ranked, *rest][:_STATEMENTS]
     if not chosen:
-        return (declined if wants_creation(question) else no_evidence)(question), []
+        nobody_could = wants_creation(question) or all_declined(drafts)
+        return (declined if nobody_could else no_evidence)(question), []
     return written(chosen), chosen
 
 
@@ -57,7 +58,9 @@ def _by_part(questions: Sequence[str], drafts: Sequence[str]) -> tuple[str, list
 
 def _nothing(question: str, draft: str) -> str:
     repeated = any(not is_meta(s.text) for s in statements(draft))
-    return f"**{asked(question)}**\nThe statements above answer this too." if repeated else no_evidence(question)
+    if repeated:
+        return f"**{asked(question)}**\nThe statements above answer this too."
+    return (declined if all_declined([draft]) else no_evidence)(question)
 
 
 def _claims(drafts: Sequence[str]) -> list[Statement]:

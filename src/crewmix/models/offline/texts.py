@@ -43,6 +43,11 @@ def declined(question: str) -> str:
     return f"{DECLINED}, and {_HOW} Not done: {_short(question)}"
 
 
+def all_declined(texts: Sequence[str]) -> bool:
+    """Whether nobody could do what was asked, so that nothing was looked for either; also when there is no text at all."""
+    return all(text.lstrip().startswith(DECLINED) for text in texts)
+
+
 def no_evidence(question: str, searched: bool = True) -> str:
     """That nothing in the texts answers `question`."""
     where = "in the documents" if searched else "in what was said so far"
