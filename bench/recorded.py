@@ -22,13 +22,13 @@ from crewmix import ChatSpec, Record, Role, SynthesisSpec, learn_record
 from crewmix.agents.base import Contribution
 from crewmix.chat.base import Speakers, Transcript
 from crewmix.chat.patterns import make_pattern
+from crewmix.definitions.record import Count
 from crewmix.definitions.spec_chat import StopSpec
 from crewmix.errors import QuorumError
 from crewmix.result import Ballot
+from crewmix.synthesis.answers.closed import answers
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Synthesis
-from crewmix.synthesis.closed import answers
 from crewmix.synthesis.methods import make_synthesis
-from crewmix.synthesis.record import Count
 
 SEED = 1
 SPLITS = 20

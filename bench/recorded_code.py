@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from crewmix.synthesis.agreement import agreement
+from crewmix.synthesis.programs.agreement import agreement
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "recorded"
 TABLE = "humaneval_codegen16b_exec.json"

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from crewmix import Crew, ModelReply, Role
+from crewmix import ChatSpec, Crew, ModelReply, ProposerSpec, Role, StopSpec
 from crewmix.definitions.project import Project
-from crewmix.errors import BudgetExceededError, ModelUnavailableError, RunCancelledError, RunError
+from crewmix.errors import BudgetExceededError, ContentFilteredError, ModelUnavailableError, RunCancelledError, RunError
 from crewmix.journal.events import MemberReplaced, RevisionJudged, TaskStarted
 from crewmix.models.types import Usage
 from crewmix.runs import find_run, resume
@@ -20,7 +20,8 @@ def role(name, **fields):
 
 def crew(answer, tmp_path, *names, **fields):
     roles = [role(name) if isinstance(name, str) else name for name in names]
-    return Crew(models={"default": FunctionModel(answer)}, project=tmp_path, plan="none", roles=roles, **fields)
+    model = answer if isinstance(answer, FunctionModel) else FunctionModel(answer)
+    return Crew(models={"default": model}, project=tmp_path, plan="none", roles=roles, **fields)
 
 
 def parrot(request):
@@ -42,9 +43,9 @@ def parrot(request):
 
 def test_a_mixture_of_agents_sees_the_layer_before_numbered_and_without_names(tmp_path):
     chat = {"pattern": "layers", "layers": 3}
-    team = crew(parrot, tmp_path, "ann", "bob", "cy", chat=chat)
+    model = FunctionModel(parrot)
+    team = crew(model, tmp_path, "ann", "bob", "cy", chat=chat)
     result = team.run("Why?")
-    model = team._objects["default"]
     assert (result.output, result.calls, [d.role for d in result.drafts]) == ("merged 3", 7, ["ann", "bob", "cy"])
     second = [request for request in model.asked("speak") if request.brief.round == 2]
     assert len(second) == 3
@@ -56,10 +57,17 @@ def test_a_mixture_of_agents_sees_the_layer_before_numbered_and_without_names(tm
 
 
 def test_the_same_model_many_times_is_one_line(tmp_path):
-    team = crew(parrot, tmp_path, "solver", chat={"pattern": "layers", "samples": 6})
+    model = FunctionModel(parrot)
+    team = crew(model, tmp_path, "solver", chat={"pattern": "layers", "samples": 6})
     result = team.run("Why?")
     assert result.calls == 7 and [d.role for d in result.drafts] == [f"solver#{n}" for n in range(1, 7)]
-    assert [request.sample for request in team._objects["default"].asked("speak")] == [0, 1, 2, 3, 4, 5]
+    assert [request.sample for request in model.asked("speak")] == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_chat_is_written_in_types_as_well(tmp_path):
+    chat = ChatSpec(pattern="vote", proposers=[ProposerSpec(role="solver", count=5)], stop=StopSpec(agree=2))
+    result = crew(parrot, tmp_path, "solver", chat=chat, synthesis={"method": "majority"}).run("Why?")
+    assert result.calls == 2 and result.merge is not None and result.merge.method == "majority"
 
 
 def test_a_vote_tells_its_ballots_its_confidence_and_the_minority(tmp_path):
@@ -144,10 +152,11 @@ def test_a_graph_fans_out_over_a_list_and_joins(tmp_path):
         "part": {"role": "bob", "each": "outline.points", "next": "join"},
         "join": {"role": "cy"},
     }
-    team = crew(answer, tmp_path, "ann", "bob", "cy", chat={"pattern": "graph", "nodes": nodes})
+    model = FunctionModel(answer)
+    team = crew(model, tmp_path, "ann", "bob", "cy", chat={"pattern": "graph", "nodes": nodes})
     result = team.run("Describe the flat.")
     assert [m.role for m in result.messages] == ["outline", "part#1", "part#2", "part#3", "join"]
-    parts = team._objects["default"].requests[1:4]
+    parts = model.requests[1:4]
     assert all(
         word in request.messages[-1].content for word, request in zip(("price", "size", "light"), parts, strict=True)
     )
@@ -238,10 +247,11 @@ def test_a_quorum_that_fails_ends_the_run_and_says_who_failed(tmp_path):
 
 
 def test_when_every_proposer_fails_nobody_answers_alone(tmp_path):
-    team = crew(failing("ann", "bob"), tmp_path, "ann", "bob", chat={"pattern": "layers"})
+    model = FunctionModel(failing("ann", "bob"))
+    team = crew(model, tmp_path, "ann", "bob", chat={"pattern": "layers"})
     with pytest.raises(RunError):
         team.run("Why?")
-    assert not team._objects["default"].asked("synthesize")
+    assert not model.asked("synthesize")
 
 
 def test_a_replacement_model_takes_a_failed_turn_and_is_named(tmp_path):
@@ -343,6 +353,54 @@ def test_budgets_count_judges_and_critics_too(tmp_path):
     assert result.status == "partial" and result.calls == 2 and any("merged" in w for w in result.warnings)
     with pytest.raises(BudgetExceededError):
         crew(parrot, tmp_path, "ann", budget={"calls": 0}).run("Why?")
+
+
+@pytest.mark.parametrize("pattern", ["vote", "layers", "debate"])
+def test_a_budget_that_ends_within_a_round_keeps_every_answer_that_was_paid_for(pattern, tmp_path):
+    chat = {"pattern": pattern, "samples": 6}
+    team = crew(parrot, tmp_path, "ann", chat=chat, budget={"calls": 4})
+    result = team.run("Why?")
+    assert (result.status, result.stopped_by, result.calls) == ("partial", "budget", 4)
+    assert [d.role for d in result.drafts] == ["ann#1", "ann#2", "ann#3", "ann#4"]
+    model = FunctionModel(parrot)
+    team = crew(model, tmp_path, "ann", chat=chat, budget={"calls": 40})
+    team.resume(find_run(Project(tmp_path), result.run_id))
+    asked = [request.brief.role for request in model.asked("speak") if request.brief.round == 1]
+    assert asked == ["ann#5", "ann#6"], "the other four came from the journal"
+
+
+@pytest.mark.parametrize(
+    ("fields", "paid"),
+    [
+        ({"synthesis": {"method": "rank", "compare": "pairwise"}, "judge": role("jan", budget={"calls": 1})}, 4),
+        ({"chat": {"pattern": "debate"}, "judge": role("jan", budget={"calls": 1})}, 8),
+        ({"synthesizer": role("sue", budget={"calls": 0})}, 3),
+    ],
+)
+def test_the_budgets_of_judge_and_synthesizer_hold(fields, paid, tmp_path):
+    model = FunctionModel(parrot)
+    team = crew(model, tmp_path, "ann", "bob", "cy", **{"chat": {"pattern": "vote"}, **fields})
+    result = team.run("Why?")
+    assert (result.status, result.stopped_by, result.calls) == ("partial", "budget", paid)
+    again = team.resume(find_run(Project(tmp_path), result.run_id))
+    assert (again.stopped_by, len(model.requests)) == ("budget", paid), "the resumed run knows it"
+
+
+def test_a_resumed_task_is_not_charged_for_one_whose_name_begins_with_its_own(tmp_path):
+    down = True
+
+    def answer(request):
+        failing = down and request.brief.task == "t1" and request.brief.purpose == "synthesize"
+        return ContentFilteredError("no") if failing else parrot(request)
+
+    tasks = [{"id": "t1", "description": "One", "budget": {"calls": 4}}, {"id": "t10", "description": "Ten"}]
+    roles = [role("ann"), role("bob")]
+    model = {"default": FunctionModel(answer)}
+    team = Crew(models=model, project=tmp_path, roles=roles, tasks=tasks, chat={"pattern": "vote"})
+    first = team.run("Why?")
+    down = False
+    assert first.status == "partial"
+    assert team.resume(find_run(Project(tmp_path), first.run_id)).status == "done"
 
 
 def test_roles_may_be_given_as_objects(tmp_path):

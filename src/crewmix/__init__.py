@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crewmix.chat.base import Choose, Done, Message, Pattern, Speakers, Transcript, View
     from crewmix.crew import Crew
+    from crewmix.definitions.record import Record
     from crewmix.definitions.spec import (
         ApproveSpec,
         BudgetSpec,
@@ -31,15 +32,14 @@ if TYPE_CHECKING:
         SynthesisSpec,
         Task,
     )
-    from crewmix.definitions.spec_chat import SelectSpec
+    from crewmix.definitions.spec_chat import EdgeSpec, LayerSpec, NodeSpec, ProposerSpec, SelectSpec, StopSpec
     from crewmix.errors import CrewmixError
     from crewmix.knowledge.sources import Source
     from crewmix.models.drivers.scripted import ScriptedModel
     from crewmix.models.types import Model, ModelReply, ModelRequest
     from crewmix.planning.estimate import Estimate
     from crewmix.result import Ballot, Merge, RunResult, Score, TaskResult
-    from crewmix.synthesis.learning import learn_record
-    from crewmix.synthesis.record import Record
+    from crewmix.synthesis.votes.learning import learn_record
     from crewmix.tools.base import Tool, ToolContext, ToolResult
     from crewmix.tools.function import tool
 
@@ -48,6 +48,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "crewmix.chat.base": ("Choose", "Done", "Message", "Pattern", "Speakers", "Transcript", "View"),
     "crewmix.crew": ("Crew",),
+    "crewmix.definitions.record": ("Record",),
     "crewmix.definitions.spec": (
         "ApproveSpec",
         "BudgetSpec",
@@ -60,15 +61,14 @@ _HOMES = {
         "SynthesisSpec",
         "Task",
     ),
-    "crewmix.definitions.spec_chat": ("SelectSpec",),
+    "crewmix.definitions.spec_chat": ("EdgeSpec", "LayerSpec", "NodeSpec", "ProposerSpec", "SelectSpec", "StopSpec"),
     "crewmix.errors": ("CrewmixError",),
     "crewmix.knowledge.sources": ("Source",),
     "crewmix.models.drivers.scripted": ("ScriptedModel",),
     "crewmix.models.types": ("Model", "ModelReply", "ModelRequest"),
     "crewmix.planning.estimate": ("Estimate",),
     "crewmix.result": ("Ballot", "Merge", "RunResult", "Score", "TaskResult"),
-    "crewmix.synthesis.learning": ("learn_record",),
-    "crewmix.synthesis.record": ("Record",),
+    "crewmix.synthesis.votes.learning": ("learn_record",),
     "crewmix.tools.base": ("Tool", "ToolContext", "ToolResult"),
     "crewmix.tools.function": ("tool",),
 }
@@ -84,16 +84,20 @@ __all__ = [
     "CrewSpec",
     "CrewmixError",
     "Done",
+    "EdgeSpec",
     "Estimate",
     "FailureSpec",
+    "LayerSpec",
     "Merge",
     "Message",
     "Model",
     "ModelReply",
     "ModelRequest",
     "ModelSpec",
+    "NodeSpec",
     "Pattern",
     "PlanSpec",
+    "ProposerSpec",
     "Record",
     "Role",
     "RunResult",
@@ -102,6 +106,7 @@ __all__ = [
     "SelectSpec",
     "Source",
     "Speakers",
+    "StopSpec",
     "SynthesisSpec",
     "Task",
     "TaskResult",

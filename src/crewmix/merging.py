@@ -13,7 +13,7 @@ from crewmix.knowledge.sources import cited
 from crewmix.result import Merge
 from crewmix.synthesis.base import Answer, Desk, Draft, Question
 from crewmix.synthesis.methods import make_synthesis
-from crewmix.synthesis.overlap import uses
+from crewmix.synthesis.readers.overlap import uses
 
 
 async def merge_drafts(
@@ -42,7 +42,7 @@ async def merge_drafts(
         answer = await make_synthesis(spec, desk).merge(scope, question, drafts)
     except (BudgetExceededError, ModelError) as error:
         failure = error
-        answer = Answer(_unmerged(question, drafts), method="none")
+        answer = _unmerged(question, drafts)
         scope.emit(Warned(code="unmerged", message=f"the drafts could not be merged: {error.message}"))
     answer = replace(answer, sources=answer.sources or cited(answer.text, known))
     if not answer.method:
@@ -51,7 +51,12 @@ async def merge_drafts(
         scope.emit(Warned(code="uncited", message="sources were found, but the answer cites none of them"))
     written = not answer.chosen and failure is None
     merge = Merge(
-        answer.method, answer.chosen, answer.ballots, answer.scores, uses(answer.text, drafts) if written else ()
+        method=answer.method,
+        chosen=answer.chosen,
+        ballots=answer.ballots,
+        scores=answer.scores,
+        uses=uses(answer.text, drafts) if written else (),
+        critique=answer.critique,
     )
     scope.emit(
         Synthesised(
@@ -65,13 +70,15 @@ async def merge_drafts(
             ballots=tuple(asdict(ballot) for ballot in merge.ballots),
             scores=tuple(asdict(score) for score in merge.scores),
             uses=merge.uses,
+            critique=merge.critique,
         )
     )
     return answer, merge, failure
 
 
-def _unmerged(question: Question, drafts: Sequence[Draft]) -> str:
+def _unmerged(question: Question, drafts: Sequence[Draft]) -> Answer:
     """The best there is without a synthesis: all parts one after another, or the last draft."""
     if question.parts:
-        return "\n\n".join(f"{part}\n\n{draft.text}" for part, draft in zip(question.parts, drafts, strict=True))
-    return drafts[-1].text
+        texts = (f"{part}\n\n{draft.text}" for part, draft in zip(question.parts, drafts, strict=True))
+        return Answer("\n\n".join(texts), method="none")
+    return Answer(drafts[-1].text, chosen=drafts[-1].author, method="none")

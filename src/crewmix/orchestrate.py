@@ -51,6 +51,7 @@ async def orchestrate(scope: Scope, work: Workplace, goal: str) -> Outcome:
         BudgetExceededError: A budget ended the run before there was anything to answer with.
         RunCancelledError: The run was cancelled.
     """
+    scope = replace(scope, purses=work.role_ledgers)
     plan = await make_plan(scope.at("plan"), work.desk.gateway, work.crew, goal)
     tasks = await work_graph(plan, lambda task, needed: work_task(scope, work, task, needed, goal))
     stopped = next((t.stopped for t in tasks if t.stopped is not None), None)

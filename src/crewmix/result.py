@@ -72,6 +72,8 @@ class Merge:
     scores: tuple[Score, ...] = ()
     uses: tuple[tuple[str, float], ...] = ()
     """Author -> the share of the answer's wording that stands in this author's draft, 0 to 1, for methods that write."""
+    critique: str = ""
+    """What was said of the drafts before they were combined, for `critique_combine`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,4 +194,5 @@ def _merge_from_dict(data: Mapping[str, Any] | None) -> Merge | None:
         ballots=tuple(Ballot(**ballot) for ballot in data["ballots"]),
         scores=tuple(Score(**score) for score in data["scores"]),
         uses=tuple((author, share) for author, share in data["uses"]),
+        critique=data["critique"],
     )

@@ -21,6 +21,7 @@ from crewmix.journal.open import open_store
 from crewmix.journal.redact import Redactor
 from crewmix.journal.run import Run, Scope
 from crewmix.journal.store import RunRow, SqliteStore
+from crewmix.ledgers import open_ledger
 from crewmix.models.profile import Profile
 from crewmix.models.types import Model
 from crewmix.orchestrate import orchestrate
@@ -29,7 +30,7 @@ from crewmix.staff import Staff, find_staff
 from crewmix.tally import Tally, make_result
 from crewmix.tools.base import Approver, Tool
 from crewmix.tools.sandbox import require_sandbox
-from crewmix.workplace import Means, open_ledger, open_workplace
+from crewmix.workplace import Means, open_workplace
 
 if TYPE_CHECKING:
     from crewmix.agents.human import Asker

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from crewmix.journal.events import Event, MemberFailed, ModelCalled, TaskFinished, Warned
+from crewmix.journal.place import members_around
 from crewmix.journal.run import Scope
 from crewmix.models.types import Usage
 from crewmix.orchestrate import Outcome
@@ -20,6 +21,8 @@ class Tally:
         self.calls = 0
         self.cost: Decimal | None = Decimal(0)
         self.warnings: list[str] = []
+        self.whole = True
+        """Whether every member of every chat answered and every task is done, also within crews that work roles."""
 
     def hear(self, event: Event) -> None:
         """Take an event into account."""
@@ -27,12 +30,19 @@ class Tally:
             case ModelCalled():
                 self._count(event)
             case Warned():
-                self._warn(event.message)
+                # An unknown price is said once, at whichever call is first: it is the model's, not that member's.
+                inside = "" if event.code == "unpriced" else members_around(event.scope, ": ")
+                self._warn(f"{inside}{event.message}")
             case MemberFailed():
-                self._warn(f"{event.role} gave nothing in round {event.round} of task {event.task}: {event.message}")
+                self.whole = False
+                inside = members_around(event.scope, ": ")
+                self._warn(
+                    f"{inside}{event.role} gave nothing in round {event.round} of task {event.task}: {event.message}"
+                )
             case TaskFinished(status="failed" | "partial"):
+                self.whole = False
                 reason = f": {event.error}" if event.error else ""
-                self._warn(f"task {event.task} is {event.status}{reason}")
+                self._warn(f"{members_around(event.scope, ': ')}task {event.task} is {event.status}{reason}")
             case _:
                 pass
 
@@ -73,9 +83,7 @@ def make_result(
         models: Model name of the crew -> (the model that served, why).
         seconds: How long this process worked on it.
     """
-    whole = outcome.stopped is None and all(t.status == "done" for t in outcome.tasks)
-    silent = any(m.failure for t in outcome.tasks for m in t.messages)
-    status: Status = "done" if whole and not silent else "partial"
+    status: Status = "done" if outcome.stopped is None and tally.whole else "partial"
     ledger = root.ledgers[0]
     limits = {
         "usd": (float(ledger.usd), ledger.limits.usd),

@@ -24,9 +24,9 @@ from crewmix.merging import merge_drafts
 from crewmix.models.tokens import at_most
 from crewmix.models.types import Brief
 from crewmix.result import DraftText, Merge, SpokenMessage, TaskResult, TaskStatus
+from crewmix.synthesis.answers.closed import answer_line
 from crewmix.synthesis.base import Answer, Desk, Draft, Question
-from crewmix.synthesis.closed import answer_line
-from crewmix.synthesis.compare import make_reviser
+from crewmix.synthesis.judges.compare import make_reviser
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Workplace:
     task_ledger: Callable[[Scope, Task], Ledger | None]
     """Opens a task's own budget."""
     role_ledgers: Mapping[str, Ledger]
-    """The roles' own budgets."""
+    """The roles' own budgets, also by the names of their seats."""
     pattern: object | None = None
     """A chat pattern given in Python, for tasks without a `chat` of their own."""
 
@@ -93,10 +93,10 @@ async def _attempt(scope: Scope, work: Workplace, task: Task, needed: Sequence[T
     table = {seat.name: seat for seat in seats(chat, roles)}
     question = Question(goal, task.description, task.expected_output)
     own = work.pattern if task.chat is None else None
-    pattern = make_pattern(chat, roles, synthesis, own=own)
+    pattern = make_pattern(chat, roles, synthesis, own=own, root=crew.root)
     chooser = None
     if chat.pattern == "selector" or ":" in chat.pattern or own is not None:
-        chooser = make_chooser(chat, roles, work.desk.gateway, question=task.description, goal=goal)
+        chooser = make_chooser(chat, roles, work.desk.gateway, question=task.description, goal=goal, root=crew.root)
     desk = _TaskDesk(work, task, tuple(needed), goal, synthesis, chat.stop)
     talk = await hold(
         scope.at("chat"),
@@ -152,14 +152,13 @@ class _TaskDesk:
 
     def _speaker(self, seat: Seat, role: Role) -> Speak:
         async def speak(view: View, number: int, scope: Scope) -> Contribution:
-            place = scope.charged_to(self.work.role_ledgers.get(seat.of))
             brief = self._brief(view, role, number, scope)
             sourced = any(t.found for t in self.needed)
             sourced = sourced or any(m.contribution.sources for m in (*view.messages, *view.drafts))
             prompt = role_prompt(
                 role, brief, self.task.expected_output, sources_known=sourced, in_fields=view.schema is not None
             )
-            return await self.work.actor(role).speak(Turn(place, role, prompt, brief, number, seat.sample, view.schema))
+            return await self.work.actor(role).speak(Turn(scope, role, prompt, brief, number, seat.sample, view.schema))
 
         return speak
 

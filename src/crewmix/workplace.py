@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from crewmix.agents.base import Actor, Contribution, Turn
@@ -14,14 +13,12 @@ from crewmix.agents.outcome import failed, spoke
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.filled import filled
 from crewmix.definitions.project import Project
-from crewmix.definitions.seats import seats
-from crewmix.definitions.spec import BudgetSpec, Role
+from crewmix.definitions.spec import Role
 from crewmix.errors import BudgetExceededError, FencedError, ReplayMissError, RunError, StorageError
-from crewmix.journal.budget import Amount, Ledger, Limits
-from crewmix.journal.events import BudgetWarning, Warned
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.events import Warned
+from crewmix.journal.run import Scope
+from crewmix.ledgers import open_ledger, role_ledgers
 from crewmix.models.structured import wanted
-from crewmix.models.types import ModelReply
 from crewmix.orchestrate import orchestrate
 from crewmix.staff import Staff
 from crewmix.synthesis.base import Desk
@@ -86,7 +83,6 @@ async def open_workplace(
     for role in crew.roles:
         # Now, so that crewAI is imported while the first calls are out.
         actor(role)
-    roles = (*crew.roles, crew.synthesizer, crew.judge)
     return Workplace(
         crew=crew,
         desk=Desk(staff.gateway, crew.synthesizer, crew.judge, means.project.root),
@@ -94,11 +90,7 @@ async def open_workplace(
         task_ledger=lambda scope, task: (
             open_ledger(f"task {task.id}", task.budget, root.run, scope.path) if task.budget else None
         ),
-        role_ledgers={
-            r.name: open_ledger(f"role {r.name}", r.budget, root.run, root.path, _seats_of(r, crew))
-            for r in roles
-            if r.budget
-        },
+        role_ledgers=role_ledgers(crew, root),
         pattern=pattern,
     )
 
@@ -124,7 +116,7 @@ class CrewActor:
         """
         goal = turn.prompt.user if turn.schema is None else f"{turn.prompt.user}\n\n{wanted(turn.schema)}"
         crew = filled(self._staff.crew, goal, {})
-        ledger = open_ledger(f"crew {crew.name}", crew.budget, turn.scope.run, turn.scope.path)
+        ledger = open_ledger(f"crew {crew.name}", crew.budget, turn.scope.run, turn.scope.at("crew").path)
         place = turn.scope.at("crew").charged_to(ledger)
         work = await open_workplace(self._means, self._staff, crew, place, index=self._index)
         try:
@@ -140,11 +132,6 @@ class CrewActor:
         return spoke(turn, outcome.answer.text, model=f"crew {crew.name}", sources=outcome.answer.sources)
 
 
-def _seats_of(role: Role, crew: CrewDefinition) -> Set[str]:
-    chats = (crew.chat, *(task.chat for task in crew.tasks if task.chat))
-    return {role.name, *(seat.name for chat in chats for seat in seats(chat, crew.roles) if seat.of == role.name)}
-
-
 async def _index(project: Project, crew: CrewDefinition, root: Scope) -> Index:
     from crewmix.knowledge.index import Index
 
@@ -157,31 +144,3 @@ async def _index(project: Project, crew: CrewDefinition, root: Scope) -> Index:
         places = ", ".join(str(p) for p in crew.knowledge)
         root.emit(Warned(code="no_documents", message=f"there is no readable document in {places}"))
     return index
-
-
-def open_ledger(
-    owner: str, budget: BudgetSpec | None, run: Run, scope: str, speakers: Set[str] = frozenset()
-) -> Ledger:
-    """A ledger in which everything the run has already paid for at this place is booked.
-
-    Args:
-        owner: Whose budget it is, for messages.
-        budget: Its limits; None = unlimited.
-        run: The run.
-        scope: The place in the run's tree that it pays for.
-        speakers: The only seats it pays for; empty = everything there.
-    """
-    spec = budget or BudgetSpec()
-    limits = Limits(spec.usd, spec.calls, spec.tokens, spec.seconds, spec.unpriced == "deny")
-
-    def warn(name: str, limit: str, used: float, allowed: float, mark: float) -> None:
-        run.emit(BudgetWarning(owner=name, limit=limit, used=used, allowed=allowed, share=mark), scope)
-
-    ledger = Ledger(owner, limits, warn)
-    for place, response in run.answered("model"):
-        if place.startswith(scope) and (not speakers or not speakers.isdisjoint(place.split("/"))):
-            reply = ModelReply.from_dict(response)
-            cost = Decimal(0) if reply.cached else reply.cost
-            calls = 0 if reply.cached else reply.attempts
-            ledger.spend(Amount(calls, 0 if reply.cached else reply.usage.total_tokens, cost))
-    return ledger

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from crewmix.agents.base import Actor
 from crewmix.agents.factory import make_actor
 from crewmix.agents.replies import as_words, fields_wanted, from_words
-from crewmix.chat.fields import made_up, schema_of
+from crewmix.chat.graph.fields import made_up, schema_of
 from crewmix.definitions.spec import Role
 from crewmix.errors import QuotaError
 from crewmix.journal.events import TextDelta

@@ -254,7 +254,7 @@ async def test_a_resumed_debate_takes_a_failed_judgement_as_settled(engine, tmp_
     assert texts(talk.transcript.messages)[2:] == ["a@2<a1 b1>", "b@2<a1 b1>", "a@3<a1 b2>", "b@3<a1 b2>"]
 
 
-@pytest.mark.parametrize("error", [FencedError("taken"), BudgetExceededError("calls", "run", allowed=1, needed=2)])
+@pytest.mark.parametrize("error", [FencedError("taken"), BudgetExceededError("seconds", "run", allowed=1, needed=2)])
 async def test_what_stops_a_run_stops_the_judges(engine, error):
     before = asyncio.all_tasks()
     began = asyncio.Event()
@@ -277,6 +277,25 @@ async def test_what_stops_a_run_stops_the_judges(engine, error):
             with pytest.raises(FencedError):
                 await chat
     assert asyncio.all_tasks() == before
+
+
+async def test_a_used_up_budget_keeps_the_rulings_that_are_paid_for(engine):
+    over = BudgetExceededError("calls", "run", allowed=1, needed=2)
+    refused = asyncio.Event()
+
+    async def judge(revision, scope):
+        if revision.role == "a":
+            refused.set()
+            raise over
+        await refused.wait()
+        await asyncio.sleep(0)
+        return True
+
+    async with running() as here:
+        members = {name: member(lambda v, n, s: Contribution(s.role, f"{s.role}{n}")) for name in AB}
+        talk = await hold(here.scope, debate(*AB), members, reviser=judge, engine=engine)
+    assert talk.stopped is over
+    assert texts(debate(*AB).drafts(talk.transcript)) == ["a1", "b2"]
 
 
 async def test_a_debate_without_a_judge_at_hand_is_told(engine):

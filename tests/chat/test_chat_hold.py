@@ -121,9 +121,32 @@ async def test_a_member_that_ignores_cancelling_is_left_behind(engine):
     assert lines(talk) == ["1 a a@1<>", "1 b timeout"]
 
 
-async def test_a_budget_ends_the_chat_and_keeps_what_was_said(engine):
+async def test_a_used_up_budget_ends_the_chat_when_the_calls_beside_it_are_answered(engine):
+    over = asyncio.Event()
+
+    async def finishes(view, number, scope):
+        if number > 1:
+            await over.wait()
+            await asyncio.sleep(0)
+        return echo(view.messages, number, scope)
+
+    async def overspends(view, number, scope):
+        over.set()
+        raise OVER_BUDGET
+
+    async with running() as here:
+        members = {"a": Member(finishes), "b": Member(overspends), "c": Member(finishes)}
+        talk = await hold(here.scope, Rounds((("a",), ("b", "a", "c"), ("a",))), members, quorum=3, engine=engine)
+    assert talk.stopped is OVER_BUDGET
+    assert talk.reason == OVER_BUDGET.message
+    assert lines(talk) == ["1 a a@1<>", "2 a a@2<a1>", "2 c c@2<a1>"]
+    assert here.said(MemberFailed) == []
+
+
+async def test_when_the_time_is_over_the_chat_ends_at_once_and_keeps_what_was_said(engine):
     waiting = Waiting()
     done = asyncio.Event()
+    late = BudgetExceededError("seconds", "run", allowed=1, needed=1)
 
     async def finishes(view, number, scope):
         done.set()
@@ -132,13 +155,12 @@ async def test_a_budget_ends_the_chat_and_keeps_what_was_said(engine):
     async def overspends(view, number, scope):
         await waiting.began.wait()
         await done.wait()
-        raise OVER_BUDGET
+        raise late
 
     async with running() as here:
         members = {"a": Member(finishes), "b": Member(overspends), "c": waiting.member}
         talk = await hold(here.scope, Rounds((("a",), ("a", "b", "c"), ("a",))), members, quorum=3, engine=engine)
-    assert talk.stopped is OVER_BUDGET
-    assert talk.reason == OVER_BUDGET.message
+    assert talk.stopped is late
     assert lines(talk) == ["1 a a@1<>", "2 a a@2<a1>"]
     assert waiting.cancelled
     assert here.said(MemberFailed) == []

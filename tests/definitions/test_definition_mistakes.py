@@ -68,7 +68,7 @@ def problems_of(write: WriteProject, crew: str, **files: str) -> list[Problem]:
         ("roles: [a]\nsynthesis: {method: ⌖agregate}\n", "unknown_method", "agregate", "`aggregate`"),
         ("roles: [a]\nchat: {⌖select: {llm: xai/b}}\n", "senseless", "`select` is only read by", "selector"),
         (
-            "roles: [a]\nchat: {pattern: selector, select: {llm: xai/b, ⌖function: m:f}}\n",
+            "roles: [a]\nchat: {pattern: selector, select: {llm: xai/b, ⌖function: json:loads}}\n",
             "senseless",
             "only one can pick",
             None,

@@ -22,7 +22,7 @@ MISTAKES = [
     ("roles: [a, b]\nchat: {pattern: vote, ⌖stop_when: approved}\n", "senseless", "`stop_when` is only read", None),
     ("roles: [a, b]\nchat: {pattern: layers, ⌖stop: {agree: 2}}\n", "senseless", "`vote` and `debate`", None),
     ("roles: [a, b]\nchat: {pattern: vote, ⌖max_turns: 3}\n", "senseless", "`max_turns` is only read", None),
-    ("roles: [a, b]\nchat: {pattern: 'm:f', ⌖nodes: {x: {role: a}}}\n", "senseless", "this chat is `m:f`", None),
+    ("roles: [a, b]\nchat: {pattern: 'json:loads', ⌖nodes: {x: {role: a}}}\n", "senseless", "this chat is `json:loads`", None),
     ("roles: [a, b]\nsynthesis: {method: rank, ⌖rubric: [x]}\n", "senseless", "the method `judge`", "method: judge"),
     ("roles: [a, b]\nsynthesis: {⌖answer: number}\n", "senseless", "`majority` and `weighted`", None),
     ("roles: [a, b]\nsynthesis: {method: rank, ⌖weights: {a: 1}}\n", "senseless", "`majority` and `weighted`", None),
@@ -188,14 +188,13 @@ def test_a_mistake_is_shown_at_its_place(
         "roles: [a, b]\nchat: {pattern: layers, layers: 3, per_layer: [{quorum: 2}, {proposers: [a], quorum: 1}]}\n",
         "roles: [a]\nchat: {pattern: layers, layers: 3}\n",
         "roles: [a, b]\nchat: {pattern: handoff, handoffs: {b: []}}\n",
-        "roles: [a, b, r]\nchat: {pattern: 'my.module:Pattern', max_turns: 5}\n",
+        "roles: [a, b, r]\nchat: {pattern: 'json.decoder:JSONDecoder', max_turns: 5}\n",
         "roles: [a, b]\nsynthesis: {method: weighted, weights: {a: 2, b: 0, default: 1, xai/grok: 3}}\n",
         "roles: [a]\nchat: {pattern: vote, samples: 2}\nsynthesis: {method: weighted, weights: {'a#2': 2}}\n",
         "roles: [a, b]\nsynthesis: {method: majority, weights: {b: 2}}\n",
         "roles: [a, b, r]\nchat: {pattern: handoff, stop_when: approved, max_turns: 9}\n",
         "roles: [a, b]\nchat: {pattern: vote}\nsynthesis: {method: majority}\n"
         "tasks: [{description: x, roles: [a]}, {description: y}]\n",
-        "roles: [a, b]\nchat: {pattern: vote}\nsynthesis: {method: weighted, record: crews/c.yaml}\n",
         "roles: [a, b]\nchat: {pattern: vote, replacement: spare}\nmodels: {spare: groq/x}\n",
     ],
 )
@@ -291,6 +290,23 @@ def test_a_mixture_written_in_python_is_read_and_checked_like_a_file(write: Writ
         ("crew `crew`", 0, "unknown_role"),
         ("crew `crew`", 0, "senseless"),
     }
+
+
+def test_a_record_is_read_when_the_crew_is_checked_and_not_after_the_votes_were_paid(write: WriteProject) -> None:
+    crew = "roles: [a, b]\nchat: {pattern: vote}\nsynthesis: {method: weighted, record: past.json}\n"
+    project = write({"crews/c.yaml": crew, "past.json": '{"members": {"a": {"right": 4, "asked": 3}, "b": 3}, "y": 1}'})
+    with pytest.raises(DefinitionError) as caught:
+        Crew.load("c", project=project)
+    assert {(p.file, p.code, p.message) for p in caught.value.problems} == {
+        ("past.json", "record", "`members.a`: `right` is 4, more than `asked`, 3"),
+        ("past.json", "record", "`members.b`: must be a mapping"),
+        ("past.json", "record", "`y`: unknown key"),
+    }
+    write({"past.json": '{"members": '})
+    with pytest.raises(DefinitionError, match="not JSON"):
+        Crew.load("c", project=project)
+    write({"past.json": '{"members": {"a": {"right": 3, "asked": 4}}}'})
+    assert Crew.load("c", project=project).definition.synthesis.record == "past.json"
 
 
 def test_a_models_name_is_told_from_a_role() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from crewmix.agents.prompts import quote
-from crewmix.chat.fields import schema_of
+from crewmix.chat.graph.fields import schema_of
 from crewmix.models.offline.form import filled_form
 from crewmix.models.types import Brief
 from support.desk import Desk

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from crewmix.models.offline.merge import merge
 from crewmix.models.offline.sentences import TAG, statements
 from crewmix.models.types import Brief
-from crewmix.synthesis.aggregate import split_dissent
+from crewmix.synthesis.readers.aggregate import split_dissent
 from support.desk import Desk
 
 LONG = "The bridge is 90 metres long."

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from crewmix import Crew, Role
-from crewmix.chat.fields import made_up
+from crewmix.chat.graph.fields import made_up
 from crewmix.models.types import ModelReply, ModelRequest, Usage
 from support.models import FunctionModel
 

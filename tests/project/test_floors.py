@@ -26,7 +26,7 @@ FLOORS = (
     ("merging",),
     ("taskwork",),
     ("orchestrate", "tally"),
-    ("staff",),
+    ("staff", "ledgers"),
     ("workplace",),
     ("session",),
     ("stream",),

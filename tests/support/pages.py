@@ -82,7 +82,7 @@ def follow(page: Path, folder: Path) -> int:
 
 
 def _run(command: str, code: int, shown: tuple[str, ...], folder: Path, where: str) -> None:
-    env = environment(PYTHONPATH=str(folder))
+    env = environment()
     ran = subprocess.run(
         command,
         shell=True,

@@ -4,7 +4,7 @@ import pytest
 
 from crewmix import ChatSpec, Crew, ModelReply, Role
 from crewmix.errors import ModelUnavailableError
-from crewmix.synthesis.aggregate import split_dissent
+from crewmix.synthesis.readers.aggregate import split_dissent
 from support.models import FunctionModel, speaking
 
 ROLES = [Role(name=name, role=name.title(), goal="Answer", temperature=0.7) for name in ("zoe", "adam", "mia")]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crewmix.synthesis.overlap import uses
+from crewmix.synthesis.readers.overlap import uses
 from support.readers import drafts
 
 

@@ -7,7 +7,7 @@ import pytest
 from crewmix.agents.base import Contribution
 from crewmix.chat.base import Message, Revision
 from crewmix.errors import BadReplyError
-from crewmix.synthesis.compare import make_reviser, planned_revision
+from crewmix.synthesis.judges.compare import make_reviser, planned_revision
 from support.readers import JUDGE, QUESTION, table
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from crewmix.errors import ModelError, ModelUnavailableError
-from crewmix.synthesis.judge import RUBRIC
+from crewmix.synthesis.judges.judge import RUBRIC
 from support.readers import drafts, table
 
 

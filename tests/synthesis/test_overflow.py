@@ -10,8 +10,8 @@ from crewmix import Role
 from crewmix.errors import ContextTooLongError, ModelUnavailableError
 from crewmix.models.tokens import most_input
 from crewmix.synthesis.base import Draft, Question
-from crewmix.synthesis.overflow import Piece, groups, next_window, trimmed
-from crewmix.synthesis.overflow import total as total_size
+from crewmix.synthesis.readers.overflow import Piece, groups, next_window, trimmed
+from crewmix.synthesis.readers.overflow import total as total_size
 from support.readers import drafts, table
 
 LONG = [f"draft{n} begins. " + f"Fact {n} is true. " * 60 + f" draft{n} ends." for n in range(1, 8)]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from crewmix.errors import ModelUnavailableError
 from crewmix.result import Ballot
-from crewmix.synthesis.counting import count
+from crewmix.synthesis.judges.counting import count
+from crewmix.synthesis.judges.ranking import label
 from crewmix.synthesis.order import orders, shuffled
-from crewmix.synthesis.ranking import label
 from support.readers import JUDGE, drafts, table
 
 

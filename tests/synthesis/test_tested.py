@@ -19,9 +19,9 @@ from crewmix.journal.run import Run, Scope
 from crewmix.journal.store import SqliteStore
 from crewmix.models.gateway import Gateway
 from crewmix.models.resolve import resolve
-from crewmix.synthesis import tested
 from crewmix.synthesis.base import Answer, Desk, Draft, Question
-from crewmix.synthesis.trial import Trial, try_program
+from crewmix.synthesis.programs import tested
+from crewmix.synthesis.programs.trial import Trial, try_program
 from crewmix.tools import sandbox
 from crewmix.tools.sandbox import unavailable
 from support.models import FunctionModel
@@ -203,7 +203,7 @@ async def test_a_resumed_run_asks_and_runs_nothing_again(
     async def forbidden(*_: object, **__: object) -> object:
         raise AssertionError("a program ran again")
 
-    monkeypatch.setattr("crewmix.synthesis.trial.run_program", forbidden)
+    monkeypatch.setattr("crewmix.synthesis.programs.trial.run_program", forbidden)
     model = FunctionModel(lambda request: ModelReply(text="other tests"))
     scope, _ = await start()
     assert await (await synthesis(model, tmp_path)).merge(scope, QUESTION, drafts(OFF, GOOD, STUB, GOOD)) == first

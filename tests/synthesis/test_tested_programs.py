@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crewmix.synthesis.agreement import agreement
-from crewmix.synthesis.programs import find_program, find_tests, signatures
+from crewmix.synthesis.programs.agreement import agreement
+from crewmix.synthesis.programs.find import find_program, find_tests, signatures
 
 INC = "def inc(x):\n    return x + 1"
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.definitions.spec_chat import StopSpec
-from crewmix.synthesis.closed import agreeing, answer_line, answers
-from crewmix.synthesis.final_answer import confidence
+from crewmix.synthesis.answers.closed import agreeing, answer_line, answers
+from crewmix.synthesis.answers.final_answer import confidence
 
 
 def read(kind, text, *choices):

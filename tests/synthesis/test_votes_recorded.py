@@ -14,8 +14,8 @@ from crewmix.agents.base import Contribution
 from crewmix.chat.base import Speakers, Transcript
 from crewmix.chat.patterns import make_pattern
 from crewmix.definitions.spec_chat import StopSpec
+from crewmix.synthesis.answers.closed import answers
 from crewmix.synthesis.base import Desk, Draft, Question
-from crewmix.synthesis.closed import answers
 from crewmix.synthesis.methods import make_synthesis
 
 ROLE = Role(name="editor", role="Editor", goal="Merge")

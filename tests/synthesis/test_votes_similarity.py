@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from crewmix.definitions.spec import Role, SynthesisSpec
 from crewmix.synthesis.base import Desk, Draft, Question
 from crewmix.synthesis.measures import similar, similarities
-from crewmix.synthesis.similarity import Similarity
+from crewmix.synthesis.votes.similarity import Similarity
+from support.readers import drafts, table
 
 ROLE = Role(name="editor", role="Editor", goal="Merge")
 CATS = (
@@ -23,7 +24,8 @@ async def choose(*texts, measure="bleu"):
     given = tuple(Draft(f"m{n}", text) for n, text in enumerate(texts, 1))
     method = Similarity(SynthesisSpec(method="similarity", measure=measure), Desk(None, ROLE, ROLE, None))
     assert method.stages(Question("", "", ""), given, worst=True) == ()
-    return await method.merge(None, Question("", "", ""), given)
+    async with table(lambda request: "") as here:
+        return await method.merge(here.scope, Question("", "", ""), given)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -46,6 +48,16 @@ async def test_of_equal_drafts_the_first_is_taken_with_full_confidence(measure):
 async def test_drafts_that_share_nothing_give_the_first_without_confidence(measure):
     answer = await choose("one two", "three four", measure=measure)
     assert (answer.chosen, answer.confidence) == ("m1", 0.0)
+
+
+async def test_a_tie_is_told_and_a_copy_is_no_rival():
+    async with table(lambda request: "") as here:
+        answer = await here.merge(drafts("one two", "three four"), method="similarity")
+        assert answer.chosen == "solver#1"
+        assert here.warned("tie") == ["solver#1 and solver#2 are equally like the others; solver#1 was given first"]
+    async with table(lambda request: "") as here:
+        await here.merge(drafts(CATS[0], CATS[0], OUTLIER), method="similarity")
+        assert here.warned("tie") == []
 
 
 async def test_a_single_draft_is_the_answer():

@@ -64,7 +64,7 @@ def test_only_files_with_wanted_tools_are_imported(project: Project) -> None:
     )
     assert load_tools(["population"], project)["population"].name == "population"
     assert load_tools([], project) == {}
-    with pytest.raises(ToolDefinitionError, match=r"broken\.py:2: importing this tool file failed: SystemExit"):
+    with pytest.raises(ToolDefinitionError, match=r"broken\.py:2: importing this file failed: SystemExit"):
         load_tools(["bad"], project)
 
 

@@ -169,7 +169,7 @@ Chooser = Callable[[Transcript, Choose, Scope], Awaitable[str | None]]
 """Picks one of the candidates, or None to end the chat. Made by `crewmix.chat.selector.make_chooser`."""
 
 Reviser = Callable[[Revision, Scope], Awaitable[bool]]
-"""Says whether a revision is better than the draft that stands. Made by `crewmix.synthesis.compare.make_reviser`."""
+"""Says whether a revision is better than the draft that stands. Made by `crewmix.synthesis.judges.compare.make_reviser`."""
 
 Speak = Callable[[View, int, Scope], Awaitable[Contribution]]
 """Takes one turn: what the member is given, the round from 1, and the turn's scope (whose `role` is the speaker)."""

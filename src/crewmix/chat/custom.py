@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, TypeVar, cast
 
 from crewmix.chat.base import Choose, Done, Message, Pattern, Speakers, Transcript, View
 from crewmix.chat.in_turn import approved_by
-from crewmix.chat.selector import load_named
+from crewmix.chat.named_code import load_named
 from crewmix.chat.setting import Setting
+from crewmix.definitions.project import shown
 from crewmix.errors import CrewmixError, UsageError
 
 MAX_ROUNDS = 50
@@ -140,7 +143,7 @@ def custom(setting: Setting, own: object | None) -> Pattern:
         UsageError: It cannot be loaded or made, or is neither.
     """
     chat = setting.chat
-    code = load_named(chat.pattern) if own is None else own
+    code = load_named(chat.pattern, setting.root) if own is None else own
     name = chat.pattern if own is None else _described(own)
     if inspect.isclass(code):
         code = _made(name, cast("Callable[..., object]", code), setting.names)
@@ -165,11 +168,19 @@ def _call(name: str, code: Callable[..., T], *arguments: object) -> T:
     except CrewmixError:
         raise
     except Exception as error:
-        raise UsageError(f"the pattern `{name}` failed: {type(error).__name__}: {error}") from error
+        message = f"the pattern `{name}` failed: {type(error).__name__}: {error}"
+        raise UsageError(message, hint=_line_of(error)) from error
     if inspect.iscoroutine(said):
         said.close()
         raise UsageError(f"the pattern `{name}` must not be `async`", hint="`select.function` of a `selector` may be")
     return said
+
+
+def _line_of(error: Exception) -> str | None:
+    """Where the user's own code failed: the last line in the file that was called."""
+    frames = extract_tb(error.__traceback__)[1:]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f"look at {shown(Path(own[-1].filename))}:{own[-1].lineno}" if own else None
 
 
 def _described(own: object) -> str:

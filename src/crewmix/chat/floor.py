@@ -4,7 +4,7 @@ An engine only schedules: it asks `next` for the speakers of a round, lets each 
 to the following `next`. So every engine holds the same chat, whatever finished first.
 
 A turn never raises. What stops the whole run is kept in `error`, cancels the other turns, and makes `next` say that the chat
-is over.
+is over. Only a used-up budget lets the other turns finish, since their calls are paid for.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ class Floor:
         said = tuple(c for c in brought if c is not None)
         if said:
             self.transcript = self.transcript.with_round(said)
+        self._halt.let_nothing_start()
         return await self._halt.or_stop(self._next()) or ()
 
     async def turn(self, role: str) -> Contribution | None:
@@ -162,9 +163,10 @@ class Floor:
             raise UsageError("this chat pattern needs someone who judges revisions", hint="give `hold` a reviser")
         judge = self._reviser
         rulings = await asyncio.gather(*(self._halt.or_stop(self._ruling(r, judge)) for r in step.revisions))
-        self._halt.require_going_on()
         known = sorted((r for r in rulings if r is not None), key=lambda r: self.transcript.members.index(r.role))
         self.transcript = self.transcript.with_rulings(tuple(known))
+        self._halt.let_nothing_start()
+        self._halt.require_going_on()
 
     async def _ruling(self, revision: Revision, judge: Reviser) -> Ruling:
         """Whether the revision is better; where that cannot be found out, the draft that stands is kept."""

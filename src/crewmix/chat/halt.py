@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from crewmix.errors import BudgetExceededError
+
 T = TypeVar("T")
 
 CLEANUP_SECONDS = 0.1
@@ -21,7 +23,11 @@ class LateError(Exception):
 
 
 class Halt:
-    """Whether a chat was stopped, and by which error."""
+    """Whether a chat was stopped, and by which error.
+
+    A call that no longer fits a budget was not made, but those beside it are paid for: they are let finish, and the chat is over
+    before anything further starts. Every other error, and the end of the time, stops all work at once.
+    """
 
     def __init__(self) -> None:
         self.error: Exception | None = None
@@ -31,6 +37,11 @@ class Halt:
         """End the chat: work that is going on is cancelled, nothing further starts."""
         if not self._stop.done():
             self._stop.set_result(None)
+
+    def let_nothing_start(self) -> None:
+        """End the chat if an error ended it while other work was let finish."""
+        if self.error is not None:
+            self.stop()
 
     def require_going_on(self) -> None:
         """Pass while the chat goes on.
@@ -42,14 +53,17 @@ class Halt:
             raise StoppedError
 
     async def or_stop(self, work: Awaitable[T]) -> T | None:
-        """The work's outcome; None when the chat was stopped meanwhile. What it raises stops the chat; the first counts."""
+        """The work's outcome; None when the chat was stopped meanwhile. What it raises ends the chat; the first counts."""
         try:
             return await work
         except StoppedError:
             return None
         except Exception as error:
-            self.error = self.error or error
-            self.stop()
+            ends_now = not isinstance(error, BudgetExceededError) or error.limit == "seconds"
+            if self.error is None or (ends_now and not self._stop.done()):
+                self.error = error
+            if ends_now:
+                self.stop()
             return None
 
     async def unless_stopped(self, work: Awaitable[T], seconds: float | None = None) -> T:

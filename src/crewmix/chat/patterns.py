@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from crewmix.chat.base import Pattern
 from crewmix.chat.custom import custom
 from crewmix.chat.debate import debate
-from crewmix.chat.graph import graph
+from crewmix.chat.graph.pattern import graph
 from crewmix.chat.handoff import handoff
 from crewmix.chat.in_turn import round_robin, selector
 from crewmix.chat.layers import layers
@@ -37,6 +38,7 @@ def make_pattern(
     *,
     own: object | None = None,
     every_way: bool = False,
+    root: Path | None = None,
 ) -> Pattern:
     """The pattern a crew file asks for.
 
@@ -46,11 +48,12 @@ def make_pattern(
         synthesis: What an answer is, for patterns that stop when drafts agree.
         own: A pattern given in Python; goes before `chat.pattern`.
         every_way: For estimates: take every way of a graph, whatever its conditions.
+        root: The project's folder, where a pattern of the user's own is looked for first.
 
     Raises:
         UsageError: There is no such pattern, or nobody to speak.
     """
-    setting = Setting(chat, seats(chat, roles), synthesis or SynthesisSpec(), every_way)
+    setting = Setting(chat, seats(chat, roles), synthesis or SynthesisSpec(), every_way, root)
     if not setting.seats:
         raise UsageError("a chat needs at least one role")
     if own is not None or ":" in chat.pattern:

@@ -7,14 +7,15 @@ and asked once more; then the round robin order decides, which a warning says.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crewmix.agents.prompts import quote
 from crewmix.chat.base import Choose, Chooser, Transcript
+from crewmix.chat.named_code import load_named
 from crewmix.definitions.spec import ChatSpec, Role
 from crewmix.errors import BadReplyError, ModelError, UsageError
 from crewmix.journal.events import SpeakerChosen, Warned
@@ -37,6 +38,7 @@ def make_chooser(
     question: str,
     goal: str = "",
     function: PickFunction | None = None,
+    root: Path | None = None,
 ) -> Chooser:
     """Who picks the speakers of a chat.
 
@@ -47,6 +49,7 @@ def make_chooser(
         question: The task the chat is about.
         goal: The run's goal, where it differs.
         function: A function given in Python; goes before `chat.select`.
+        root: The project's folder, where the function is looked for first.
 
     Raises:
         UsageError: The function cannot be loaded.
@@ -56,41 +59,21 @@ def make_chooser(
         name = f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', repr(function))}"
         return _FunctionPick(name, function).choose
     if select.function is not None:
-        return _FunctionPick(select.function, load_function(select.function)).choose
+        return _FunctionPick(select.function, load_function(select.function, root)).choose
     described = {role.name: f"{role.role}. {role.goal}" for role in roles}
     return _ModelPick(gateway, select.llm or "default", described, question, goal).choose
 
 
-def load_function(path: str) -> PickFunction:
+def load_function(path: str, root: Path | None = None) -> PickFunction:
     """The function behind `package.module:function`.
 
     Raises:
         UsageError: The path is not of that form, the module cannot be imported, or holds no such function.
     """
-    found = load_named(path)
+    found = load_named(path, root)
     if not callable(found):
         raise UsageError(f"{path!r} names no function", hint=f"it is of type `{type(found).__name__}`")
     return found
-
-
-def load_named(path: str) -> object:
-    """Whatever is behind `package.module:name`.
-
-    Raises:
-        UsageError: The path is not of that form, the module cannot be imported, or holds no such name.
-    """
-    module, _, name = path.partition(":")
-    if not module or not name:
-        raise UsageError(f"{path!r} names no function", hint="write it as `package.module:function`")
-    try:
-        loaded = importlib.import_module(module)
-    except Exception as error:
-        hint = "its folder must be on PYTHONPATH" if isinstance(error, ModuleNotFoundError) else None
-        text = f"the module of {path!r} cannot be imported: {type(error).__name__}: {error}"
-        raise UsageError(text, hint=hint) from error
-    if not hasattr(loaded, name):
-        raise UsageError(f"{path!r} names no function", hint=f"`{module}` has no function `{name}`")
-    return getattr(loaded, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from crewmix.definitions.seats import Seat
 from crewmix.definitions.spec import ChatSpec, SynthesisSpec
@@ -18,6 +19,8 @@ class Setting:
     """What an answer is, for patterns that stop when drafts agree."""
     every_way: bool = False
     """For estimates: take every way of a graph, whatever its conditions."""
+    root: Path | None = None
+    """The project's folder, where code that the crew file names is looked for first."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from crewmix.chat.base import Done, Message, Speakers, Transcript, View
 from crewmix.chat.setting import Setting
-from crewmix.synthesis.closed import agreeing
+from crewmix.synthesis.answers.closed import agreeing
 
 Agreement = Callable[[Sequence[str]], int]
 """How many of the texts agree: the size of the largest group."""

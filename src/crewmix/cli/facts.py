@@ -8,12 +8,25 @@ from typing import Any
 from crewmix.cli.text import call, clean, count, one_line
 from crewmix.cli.votes import vote_line
 from crewmix.journal import events as e
+from crewmix.journal.place import members_around
 from crewmix.result import Ballot
 
 OFFLINE = "offline/extractive"
 NO_MODEL = (
     "no language model: offline/extractive serves. It finds, quotes and ranks sentences of the given documents by rules, "
     "and cannot reason or write. Set OPENAI_API_KEY, start Ollama, or give --model to use a real one."
+)
+
+_OfTask = (
+    e.TaskStarted
+    | e.TaskFinished
+    | e.TurnStarted
+    | e.SpeakerChosen
+    | e.MemberFailed
+    | e.MemberReplaced
+    | e.RevisionJudged
+    | e.DraftMade
+    | e.Synthesised
 )
 
 
@@ -53,7 +66,7 @@ def _run_started(event: e.RunStarted) -> list[str]:
 
 
 def _plan_made(event: e.PlanMade) -> list[str]:
-    lines = [f"plan: {count(len(event.tasks), 'task')}"]
+    lines = [f"{members_around(event.scope)}plan: {count(len(event.tasks), 'task')}"]
     for task in event.tasks:
         needs = f", after {', '.join(task['needs'])}" if task.get("needs") else ""
         who = f" ({', '.join(task.get('roles') or ())}{needs})"
@@ -62,7 +75,7 @@ def _plan_made(event: e.PlanMade) -> list[str]:
 
 
 def _turn_started(event: e.TurnStarted) -> list[str]:
-    return [f"{event.task} / {event.role} speaks, round {event.round} ({clean(event.model)})"]
+    return [f"{_task(event)} / {event.role} speaks, round {event.round} ({clean(event.model)})"]
 
 
 def _model_retried(event: e.ModelRetried) -> list[str]:
@@ -75,7 +88,7 @@ def _model_retried(event: e.ModelRetried) -> list[str]:
 def _speaker_chosen(event: e.SpeakerChosen) -> list[str]:
     why = f": {one_line(event.reason)}" if event.reason else ""
     what = f"{event.role} is next" if event.role else "the chat ends"
-    return [f"{event.task}: {what}, chosen by {event.by}{why}"]
+    return [f"{_task(event)}: {what}, chosen by {event.by}{why}"]
 
 
 def _tool_called(event: e.ToolCalled) -> list[str]:
@@ -86,8 +99,13 @@ def _tool_called(event: e.ToolCalled) -> list[str]:
 
 def _where(event: e.Event) -> str:
     """Which task an event belongs to, as the beginning of a line; several tasks may be worked at the same time."""
-    first = event.scope.split("/", 1)[0]
-    return f"{first.removeprefix('task.')} / " if first.startswith("task.") else ""
+    tasks = [part for part in event.scope.split("/") if part.startswith("task.")]
+    return f"{members_around(event.scope)}{tasks[-1].removeprefix('task.')} / " if tasks else ""
+
+
+def _task(event: _OfTask) -> str:
+    """An event's task, after the members within whose crews it is worked."""
+    return f"{members_around(event.scope)}{event.task}"
 
 
 def _message_spoken(event: e.MessageSpoken) -> list[str]:
@@ -96,25 +114,27 @@ def _message_spoken(event: e.MessageSpoken) -> list[str]:
 
 
 def _member_failed(event: e.MemberFailed) -> list[str]:
-    return [f"FAILED: {event.task} / {event.role}, round {event.round}: {one_line(event.message, 400)} [{event.code}]"]
+    return [
+        f"FAILED: {_task(event)} / {event.role}, round {event.round}: {one_line(event.message, 400)} [{event.code}]"
+    ]
 
 
 def _member_replaced(event: e.MemberReplaced) -> list[str]:
-    return [f"{event.task} / {event.role} is replaced in round {event.round} by {clean(event.model)}"]
+    return [f"{_task(event)} / {event.role} is replaced in round {event.round} by {clean(event.model)}"]
 
 
 def _revision_judged(event: e.RevisionJudged) -> list[str]:
     by = f", judged by {clean(event.by)}" if event.by else ""
     outcome = "accepted" if event.better else "refused, the draft before stands"
-    return [f"{event.task}: revision of {event.role} in round {event.round} {outcome}{by}"]
+    return [f"{_task(event)}: revision of {event.role} in round {event.round} {outcome}{by}"]
 
 
 def _draft_made(event: e.DraftMade) -> list[str]:
-    return [f"{event.task}: draft by {event.role}, {count(len(event.text.split()), 'word')}"]
+    return [f"{_task(event)}: draft by {event.role}, {count(len(event.text.split()), 'word')}"]
 
 
 def _synthesised(event: e.Synthesised) -> list[str]:
-    where = event.task or "run"
+    where = _task(event) if event.task else f"{members_around(event.scope)}run"
     how = "not merged" if event.method == "none" else f"merged by {event.method}"
     parts = [f"{where}: {count(event.drafts, 'draft')} {how}"]
     if votes := vote_line([Ballot(**ballot) for ballot in event.ballots]):
@@ -130,8 +150,8 @@ def _synthesised(event: e.Synthesised) -> list[str]:
 
 
 def _task_finished(event: e.TaskFinished) -> list[str]:
-    why = f": {one_line(event.error, 400)}" if event.error else ""
-    return [f"{event.task}: {event.status}{why}"]
+    why = f": {one_line(event.error.replace(chr(10), '; '), 400)}" if event.error else ""
+    return [f"{_task(event)}: {event.status}{why}"]
 
 
 def _approval_asked(event: e.ApprovalAsked) -> list[str]:
@@ -147,7 +167,7 @@ def _budget_warning(event: e.BudgetWarning) -> list[str]:
 _TELL: dict[type[e.Event], Callable[[Any], list[str]]] = {
     e.RunStarted: _run_started,
     e.PlanMade: _plan_made,
-    e.TaskStarted: lambda event: [f"{event.task}: begins"],
+    e.TaskStarted: lambda event: [f"{_task(event)}: begins"],
     e.TurnStarted: _turn_started,
     e.ModelRetried: _model_retried,
     e.SpeakerChosen: _speaker_chosen,
@@ -161,5 +181,5 @@ _TELL: dict[type[e.Event], Callable[[Any], list[str]]] = {
     e.TaskFinished: _task_finished,
     e.ApprovalAsked: _approval_asked,
     e.BudgetWarning: _budget_warning,
-    e.Warned: lambda event: [f"warning: {one_line(event.message, 600)}"],
+    e.Warned: lambda event: [f"warning: {members_around(event.scope, ': ')}{one_line(event.message, 600)}"],
 }

@@ -174,6 +174,7 @@ class Talks:
             tuple(Ballot(**ballot) for ballot in event.ballots),
             tuple(Score(**score) for score in event.scores),
             tuple((author, share) for author, share in event.uses),
+            event.critique,
         )
         merged = Merged(event.drafts, event.text, how, event.confidence, event.dissent)
         place = event.scope.rpartition("/")[0]

@@ -74,6 +74,9 @@ def _details(merge: Merge, confidence: float | None) -> Iterator[str]:
     for score in merge.scores:
         by = f", by {clean(score.by)}" if score.by else ""
         yield f"mark {score.value:.3g} for {clean(score.author)} ({count(score.words, 'word')}){by}"
+    if merge.critique:
+        yield "critique:"
+        yield from indent(merge.critique, "  ")
     if merge.uses:
         shares = [f"{clean(author)} {share:.0%}" for author, share in merge.uses]
         yield f"share of the answer's wording that stands in each draft: {names(shares, 100)}"

@@ -11,6 +11,7 @@ from crewmix.definitions.check_work import check_work
 from crewmix.definitions.circles import circles
 from crewmix.definitions.names import nearest
 from crewmix.definitions.nodes import Node
+from crewmix.definitions.own_code import check_code
 from crewmix.definitions.parts import Member, Parts, Work
 from crewmix.definitions.placeholders import placeholders
 from crewmix.definitions.read_by import pattern_reads
@@ -23,6 +24,7 @@ def check_crew(parts: Parts, environ: Mapping[str, str]) -> Iterator[Problem]:
     yield from _members(parts)
     yield from check_chat(parts.spec.chat, parts.node.at("chat"))
     yield from check_synthesis(parts.spec.synthesis, parts.node.at("synthesis"))
+    yield from check_code(parts)
     yield from _plan(parts)
     yield from check_models(parts, environ)
     yield from _task_names(parts)

@@ -8,9 +8,10 @@ from pathlib import Path
 from crewmix.definitions.check_models import is_model_string
 from crewmix.definitions.names import nearest
 from crewmix.definitions.nodes import Node
+from crewmix.definitions.record import Record
 from crewmix.definitions.seats import Seat
 from crewmix.definitions.spec import ModelSpec, SynthesisSpec
-from crewmix.errors import Problem
+from crewmix.errors import DefinitionError, Problem
 
 
 def check_weights(
@@ -36,13 +37,20 @@ def check_weights(
 
 
 def check_record(synthesis: SynthesisSpec, node: Node, root: Path) -> Iterator[Problem]:
-    """A record that is no file of the project."""
+    """A record that is no file of the project, and what is wrong in it."""
     if synthesis.record is None or "\0" in synthesis.record:
         return
     if not (root / synthesis.record).is_file():
         message = f"there is no file {synthesis.record!r} with a record of earlier votes"
         hint = f"paths are relative to the project, {root}"
         yield node.at("record").problem("no_such_path", message, hint=hint)
+        return
+    if synthesis.method != "weighted" and synthesis.ties != "record":
+        return
+    try:
+        Record.load(root / synthesis.record)
+    except DefinitionError as error:
+        yield from error.problems
 
 
 def _without_copies(names: Collection[str]) -> list[str]:

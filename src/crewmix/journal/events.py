@@ -196,7 +196,7 @@ class DraftMade(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synthesised(Event):
-    """Drafts became one answer. `ballots`, `scores` and `uses` are those of `crewmix.Merge`; `chosen`: whose draft it is."""
+    """Drafts became one answer. `chosen`: whose draft it is; `ballots`, `scores`, `uses`, `critique`: as in `crewmix.Merge`."""
 
     task: str
     method: str
@@ -208,6 +208,7 @@ class Synthesised(Event):
     ballots: tuple[Mapping[str, Any], ...] = ()
     scores: tuple[Mapping[str, Any], ...] = ()
     uses: tuple[tuple[str, float], ...] = ()
+    critique: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

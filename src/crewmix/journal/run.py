@@ -15,8 +15,8 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from crewmix.errors import CrewmixError, RunCancelledError
@@ -151,7 +151,8 @@ class Run:
 class Scope:
     """A place in a run's tree. Handed down to everything that speaks, calls or merges.
 
-    `task` and `role` say who works here; `ledgers` are the budgets that what happens here is charged to, outermost first.
+    `task` and `role` say who works here; `ledgers` are the budgets that what happens here is charged to, outermost first, the
+    role's own included. `purses` are the budgets of all roles.
     """
 
     run: Run
@@ -159,6 +160,7 @@ class Scope:
     task: str = ""
     role: str = ""
     ledgers: tuple[Ledger, ...] = ()
+    purses: Mapping[str, Ledger] = field(default_factory=dict[str, Ledger])
 
     def at(self, name: str, *, task: str | None = None, role: str | None = None) -> Scope:
         """The place `name` below this one."""
@@ -167,8 +169,15 @@ class Scope:
             path=f"{self.path}/{name}" if self.path else name,
             task=self.task if task is None else task,
             role=self.role if role is None else role,
-            ledgers=self.ledgers,
+            ledgers=self.ledgers if role is None or not self.purses else self._ledgers_of(role),
+            purses=self.purses,
         )
+
+    def _ledgers_of(self, role: str) -> tuple[Ledger, ...]:
+        """The ledgers, with the purse of `role` in the place of this role's."""
+        mine, theirs = self.purses.get(self.role), self.purses.get(role)
+        others = tuple(ledger for ledger in self.ledgers if ledger is not mine and ledger is not theirs)
+        return others if theirs is None else (*others, theirs)
 
     def charged_to(self, ledger: Ledger | None) -> Scope:
         """The same place, charged to one more budget if there is one."""

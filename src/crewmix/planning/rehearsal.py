@@ -76,7 +76,7 @@ class Rehearsal:
         label = task.id if crew.tasks else ""
         depth = 0
         for _ in range(crew.on_task_failure.retries + 1 if self._meter.worst else 1):
-            pattern = make_pattern(chat, roles, synthesis, own=own, every_way=self._meter.worst)
+            pattern = make_pattern(chat, roles, synthesis, own=own, every_way=self._meter.worst, root=crew.root)
             talk = RehearsedChat(
                 Chair(task, chat, synthesis, table, context), pattern, self._turns, self._meter, self._desk, label
             )

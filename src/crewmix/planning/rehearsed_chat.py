@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from crewmix.agents.base import Contribution
 from crewmix.chat.base import Choose, Done, Judge, Message, Pattern, Ruling, Speakers, Transcript, View
-from crewmix.chat.fields import made_up
+from crewmix.chat.graph.fields import made_up
 from crewmix.definitions.seats import Seat
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.planning.meter import Load, Meter
 from crewmix.planning.turns import PICK_TOKENS, Chair, Turns
 from crewmix.synthesis.base import Desk, Draft, Question
-from crewmix.synthesis.compare import planned_revision
+from crewmix.synthesis.judges.compare import planned_revision
 
 
 class RehearsedChat:

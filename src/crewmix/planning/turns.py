@@ -16,7 +16,7 @@ from crewmix.models.profile import Profile
 from crewmix.models.tokens import usual
 from crewmix.models.types import Brief
 from crewmix.planning.meter import Load, Meter
-from crewmix.synthesis.closed import answer_line
+from crewmix.synthesis.answers.closed import answer_line
 
 ANSWER_TOKENS = 400
 """An ordinary answer."""

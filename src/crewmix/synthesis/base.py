@@ -61,6 +61,8 @@ class Answer:
     """One for each draft, for methods that mark; in the order of the drafts."""
     chosen: str = ""
     """The author of the draft that became the answer, for methods that choose one."""
+    critique: str = ""
+    """What was said of the drafts before they were combined, for methods that criticise first."""
     method: str = ""
     """Empty when there was only one draft and nothing to do."""
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from crewmix.definitions.names import nearest
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.errors import UsageError
-from crewmix.synthesis.aggregate import Aggregate
 from crewmix.synthesis.base import Desk, Synthesis
-from crewmix.synthesis.critique import CritiqueCombine
-from crewmix.synthesis.judge import Judge
-from crewmix.synthesis.majority import Majority
-from crewmix.synthesis.rank import Rank
-from crewmix.synthesis.similarity import Similarity
-from crewmix.synthesis.tested import Tested
-from crewmix.synthesis.weighted import Weighted
+from crewmix.synthesis.judges.judge import Judge
+from crewmix.synthesis.judges.rank import Rank
+from crewmix.synthesis.programs.tested import Tested
+from crewmix.synthesis.readers.aggregate import Aggregate
+from crewmix.synthesis.readers.critique import CritiqueCombine
+from crewmix.synthesis.votes.majority import Majority
+from crewmix.synthesis.votes.similarity import Similarity
+from crewmix.synthesis.votes.weighted import Weighted
 
 METHODS: Mapping[str, Callable[[SynthesisSpec, Desk], Synthesis]] = {
     "aggregate": Aggregate,

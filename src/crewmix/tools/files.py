@@ -41,7 +41,7 @@ def import_tool_file(path: Path) -> ModuleType:
         except SyntaxError as error:
             raise ToolDefinitionError(f"{path}:{error.lineno or 0}: not valid Python: {error.msg}") from error
         except (OSError, ValueError) as error:
-            raise ToolDefinitionError(f"{path}: the tool file cannot be read: {error}") from error
+            raise ToolDefinitionError(f"{path}: the file cannot be read: {error}") from error
         if b"crewai" in text:
             load_crewai()  # before the file does, so that it happens quietly
         module = _new_module(path)
@@ -82,4 +82,4 @@ def _failure(path: Path, error: BaseException) -> ToolDefinitionError:
     line = [0, *(number for frame, number in frames if frame.f_code.co_filename == str(path))][-1]
     if isinstance(error, ToolDefinitionError):
         return ToolDefinitionError(f"{path}:{line}: {error.message}", hint=error.hint)
-    return ToolDefinitionError(f"{path}:{line}: importing this tool file failed: {type(error).__name__}: {error}")
+    return ToolDefinitionError(f"{path}:{line}: importing this file failed: {type(error).__name__}: {error}")

@@ -7,10 +7,10 @@ from crewmix.definitions.spec import Role
 from crewmix.journal.run import Scope
 from crewmix.models.gateway import Gateway
 from crewmix.synthesis.base import PlannedCall, Question
+from crewmix.synthesis.judges.ranking import REPLY_TOKENS, ranked, ranking_frame, ranking_request
 from crewmix.synthesis.order import shuffled
-from crewmix.synthesis.overflow import Piece
-from crewmix.synthesis.ranking import REPLY_TOKENS, ranked, ranking_frame, ranking_request
-from crewmix.synthesis.reader import Asker, Reader
+from crewmix.synthesis.readers.overflow import Piece
+from crewmix.synthesis.readers.reader import Asker, Reader
 
 
 def make_reviser(gateway: Gateway, judge: Role, question: Question) -> Reviser:

@@ -17,9 +17,10 @@ _DIGITS = "|".join(
         r"\.\d+)",
     )
 )
-_SCALE = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_SCALE = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_SIGN = r"(?<![\w)])[-–+]\s?|(?<!\w)(?:minus|negative)\s"
 _NUMBER = re.compile(
-    rf"(?P<sign>(?<![\w)])[-–+]\s?)?(?:[$€£¥₹]\s?(?P<behind>-)?)?(?<![A-Za-z\d.,])(?<!\d['_])(?P<whole>{_DIGITS})"
+    rf"(?P<sign>{_SIGN})?(?:[$€£¥₹]\s?(?P<behind>-)?)?(?<![A-Za-z\d.,])(?<!\d['_])(?P<whole>{_DIGITS})"
     rf"(?:[eE](?P<e>[-+]?\d{{1,3}})(?![\w.])|\s?[*×x]\s?10\s?\^\s?[({{]?(?P<power>-?\d{{1,3}})[)}}]?)?"
     rf"(?:(?P<mixed>\s\d+)?\s?/\s?(?P<under>\d+(?:\.\d+)?)(?![\d/]))?"
     rf"(?:\s(?P<scale>{'|'.join(_SCALE)})s?\b)?",
@@ -27,7 +28,16 @@ _NUMBER = re.compile(
 )
 _SPACED = re.compile(r"(?<=\d) (?=\d{3}(?:\D|$))")
 _VARIABLE = r"(?!(?:pi|infinity|sqrt|[a-fijkn-rt-z])(?![^\W\d_]))"
-_UNIT = re.compile(rf"\s*(?:%|°[CFK]?|[€$£¥₹]|{_VARIABLE}[^\W\d_]+(?:\^?[23])?(?:/[^\W\d_]+)?)?\.?", re.IGNORECASE)
+_UNIT = re.compile(
+    rf"\s*(?:%|[€$£¥₹]|(?:(?:square|cubic|sq\.?)\s)?{_VARIABLE}[^\W\d_]+(?:\^?[23])?(?:/[^\W\d_]+)?(?:\s(?:per|an?)\s[^\W\d_]+)?)?\.?",
+    re.IGNORECASE,
+)
+_BEFORE = re.compile(
+    r"(?:(?:only|exactly|approximately|approx\.?|about|around|roughly|nearly|ca\.?|etwa|environ|aproximadamente|约|大约|~|"
+    r"USD|EUR|GBP|JPY|CNY|RMB|INR|CHF|CAD|AUD|US|Rs\.?)\s*)*",
+    re.IGNORECASE,
+)
+_PACKED = re.compile(r"[\"'“‘«(]+([^,;()]*)[)\"'”’»]+\.?")
 _LONGEST = 200
 _PLACES = 10
 
@@ -35,24 +45,35 @@ _WRAPPERS = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|operatorname
 _FRACTION = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))")
 _ROOT = re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\w))")
 _DROPPED = re.compile(
-    r"\\(?:left|right|displaystyle|quad|qquad|degree|circ)(?![A-Za-z])|\\[,;!: ()\[\]]|\^\s*\{?\s*\\circ\s*\}?|[$°]"
+    r"(?:\^\s*\{?\s*\\circ(?![A-Za-z])\s*\}?|\\degree(?![A-Za-z])|°)(?:\s*[CFK](?!\w))?|"
+    r"\\(?:left|right|displaystyle|quad|qquad|circ)(?![A-Za-z])|(?<!\\)\\[$,;!: ()\[\]]|\$"
 )
 _REPLACED = (
     (re.compile(r"\\(?:cdot|times)(?![A-Za-z])|×|·"), "*"),
     (re.compile(r"\\(?:le|leq)(?![A-Za-z])|≤"), "<="),
     (re.compile(r"\\(?:ge|geq)(?![A-Za-z])|≥"), ">="),
-    (re.compile(r"\\pi(?![A-Za-z])|π"), "pi"),
     (re.compile(r"\\infty(?![A-Za-z])|∞"), "infinity"),
+    (re.compile(r"\\(?:ne|neq)(?![A-Za-z])"), "≠"),
+    (re.compile(r"\\pm(?![A-Za-z])"), "±"),
+    (re.compile(r"\\cup(?![A-Za-z])"), "∪"),
+    (re.compile(r"\\cap(?![A-Za-z])"), "∩"),
     (re.compile(r"√\s*\(?(\w+)\)?"), r"sqrt(\1)"),
     (re.compile(r"\^\{([^{}]*)\}"), r"^(\1)"),
     (re.compile(r"\^\((\w)\)"), r"^\1"),
     (re.compile(r"\\([%{}&#_])"), r"\1"),
 )
+_PI = re.compile(r"\\pi(?![A-Za-z])|π")
+_MIXED = re.compile(r"(?<=\d)\s*(?=\\[dtc]?frac)")
+_COMMAND = re.compile(r"\\[A-Za-z]+|[a-z]?matrix")
+_OPERATOR = re.compile(r"[-+*|<>≠±∪∩]")
+_HALF_OF_DAY = re.compile(r"\b([ap])\.\s?m\b\.?", re.IGNORECASE)
+_PART = re.compile(r"(?<=[\[({,;])[-+]?\d+(?:\.\d+)?(?:/\d+)?(?=[\])},;])")
+_SET = re.compile(r"\{[^{}()\[\]]*\}")
 _SUM = re.compile(r"[=≈]")
 _BARE = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d+)?(?:/\d+)?")
 _WORDY = re.compile(r"[^\W\d_]{3,}")
-_SYMBOLS = {"sqrt", "frac", "sin", "cos", "tan", "log", "infinity", "cup", "cap", "pmatrix", "begin", "end"}
-_PUNCTUATION = re.compile(r"[^\w\s%+/=<>-]|_")
+_SYMBOLS = {"sqrt", "frac", "sin", "cos", "tan", "log", "infinity", "array"}
+_PUNCTUATION = re.compile(r"(?!(?<=\w)#)[^\w\s%+/=<>-]|_")
 
 
 def number(text: str, *, whole: bool = False) -> str:
@@ -68,10 +89,12 @@ def number(text: str, *, whole: bool = False) -> str:
     statement = _SPACED.sub("", expression(text.replace("{,}", ",")))
     sides = _SUM.split(statement)
     statement = next((side for side in reversed(sides) if any(c.isdigit() for c in side)), "").strip()
+    if packed := _PACKED.fullmatch(statement):
+        statement = packed[1].strip()
     found = _NUMBER.search(statement)
     if found is None:
         return ""
-    if whole and (found.start() > 0 or not _UNIT.fullmatch(statement[found.end() :])):
+    if whole and not (_BEFORE.fullmatch(statement[: found.start()]) and _UNIT.fullmatch(statement[found.end() :])):
         return ""
     return _value(found)
 
@@ -93,7 +116,7 @@ def _value(found: re.Match[str]) -> str:
             value + Fraction(found["mixed"].strip()) / Fraction(under) if found["mixed"] else value / Fraction(under)
         )
     value *= Fraction(10) ** int(found["e"] or found["power"] or _SCALE.get((found["scale"] or "").lower(), 0))
-    minus = "-" in (found["sign"] or "") or "–" in (found["sign"] or "") or found["behind"]
+    minus = (found["sign"] or "+").strip() != "+" or found["behind"]
     return decimal(-value if minus else value)
 
 
@@ -130,6 +153,7 @@ def decimal(value: Fraction) -> str:
 
 def expression(text: str) -> str:
     r"""A statement without LaTeX dress: `\dfrac{a}{b}` = `(a)/(b)`, no `$`, `\left`, `\text{…}`, degrees or thin spaces."""
+    text = _MIXED.sub(" ", _PI.sub("pi", text))
     for _ in range(6):
         before = text
         text = _WRAPPERS.sub(r" \1 ", text)
@@ -145,25 +169,31 @@ def expression(text: str) -> str:
 
 def _over(found: re.Match[str]) -> str:
     top, under = (found[1] or found[2] or "").strip(), (found[3] or found[4] or "").strip()
-    return f"{_bracketed(top)}/{_bracketed(under)}"
-
-
-def _bracketed(text: str) -> str:
-    return text if re.fullmatch(r"-?\w+(?:\.\d+)?|-?sqrt\(\w+\)", text) else f"({text})"
+    top = top if re.fullmatch(r"-?\w+(?:\.\d+)?|-?\w*sqrt\(\w+\)", top) else f"({top})"
+    under = under if re.fullmatch(r"\d+(?:\.\d+)?|[A-Za-z]|pi|sqrt\(\w+\)", under) else f"({under})"
+    return f"{top}/{under}" + ("*" if found.string[found.end() : found.end() + 1].isdigit() else "")
 
 
 def is_expression(text: str) -> bool:
     """Whether a statement is a formula rather than words."""
-    words = _WORDY.findall(text)
-    return all(word.lower() in _SYMBOLS for word in words) and any(c.isdigit() or c in "^\\√π=/" for c in text)
+    if any(word.lower() not in _SYMBOLS for word in _WORDY.findall(_COMMAND.sub(" ", text))):
+        return False
+    letters = re.findall(r"[^\W\d_]+", text)
+    formal = all(len(run) == 1 for run in letters) and _OPERATOR.search(text)
+    return bool(formal) or any(c.isdigit() or c in "^\\√=/" for c in text)
 
 
 def wording(text: str) -> str:
     """A statement as words (case, punctuation and spacing left out) or as a formula (spacing left out)."""
-    text = expression(text)
+    text = _HALF_OF_DAY.sub(r"\1m", expression(text))
     if is_expression(text):
+        if mixed := re.fullmatch(r"[-+]?\d+ \d+/\d+", text.rstrip(".,; ")):
+            return number(mixed.group(), whole=True)
         formula = re.sub(r"\s+", "", text).rstrip(".,;").casefold()
         formula = re.sub(r"^[a-z]=", "", formula)
+        formula = _PART.sub(lambda part: number(part.group(), whole=True) or part.group(), formula)
+        if _SET.fullmatch(formula):
+            formula = "{" + ",".join(sorted(formula[1:-1].split(","))) + "}"
         return (_BARE.fullmatch(formula) and number(formula, whole=True)) or formula
     words = " ".join(_PUNCTUATION.sub(" ", text.casefold()).split())
     return words or " ".join(text.casefold().split())
@@ -175,12 +205,23 @@ def label(text: str, choices: Sequence[str], *, last: bool) -> str:
     Where names overlap, the longer one counts: "not spam" is not "spam".
     """
     names = {wording(choice): choice for choice in choices}
+    if (whole := wording(text)) in names:
+        return names[whole]
+    longest = 2 * max(map(len, choices), default=0) + 20
+    bare = [wording(part) for part in _opening_and_end(text) if len(part) <= longest] if last else []
+    if named := [names[part] for part in bare if part in names]:
+        return named[0]
     text = wording(text)
-    if text in names:
-        return names[text]
     ordered = sorted((name for name in names if name), key=len, reverse=True)
     found = re.findall("|".join(map(_whole_word, ordered)), text) if ordered else []
     return names[found[-1 if last else 0]] if found else ""
+
+
+def _opening_and_end(text: str) -> tuple[str, str]:
+    """The last sentence of a text, and the first: an answer may stand alone before or after its reasons."""
+    text = text.strip().rstrip(".!。*_ \n")
+    sentences = re.split(r"[.!。\n]+", text)
+    return sentences[-1], sentences[0]
 
 
 def _whole_word(name: str) -> str:

@@ -14,10 +14,10 @@ from crewmix.errors import ModelError
 from crewmix.journal.events import Warned
 from crewmix.journal.run import Scope
 from crewmix.models.types import Brief, ModelRequest
-from crewmix.synthesis.aggregate import Aggregate, numbered
 from crewmix.synthesis.base import Answer, Desk, Draft, PlannedCall, Question, Stages
-from crewmix.synthesis.overflow import Piece, groups
-from crewmix.synthesis.reader import Reader, request_text
+from crewmix.synthesis.readers.aggregate import Aggregate, numbered
+from crewmix.synthesis.readers.overflow import Piece, groups
+from crewmix.synthesis.readers.reader import Reader, request_text
 from crewmix.synthesis.together import together
 
 _ASK = """\
@@ -60,7 +60,9 @@ class CritiqueCombine:
         else:
             critiques = said
         asked = replace(question, reviews=(*question.reviews, *critiques))
-        return replace(await self._aggregate.combine(scope, asked, shown), method="critique_combine")
+        answer = await self._aggregate.combine(scope, asked, shown)
+        critique = "\n\n".join(said.text for said in critiques)
+        return replace(answer, critique=critique, method="critique_combine")
 
     async def _critiques(
         self, scope: Scope, question: Question, pieces: Sequence[Piece], room: int

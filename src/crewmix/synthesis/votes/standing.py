@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from crewmix.definitions.record import Record
 from crewmix.definitions.spec import SynthesisSpec
+from crewmix.synthesis.answers.final_answer import confidence
 from crewmix.synthesis.base import Draft
-from crewmix.synthesis.final_answer import confidence
-from crewmix.synthesis.record import Record
 
 PerDraft = Callable[[Sequence[Draft]], list[float]]
 

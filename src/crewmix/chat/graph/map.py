@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from crewmix.chat.fields import schema_of
+from crewmix.chat.graph.fields import schema_of
 from crewmix.chat.setting import Setting
 from crewmix.definitions.spec_chat import EdgeSpec, NodeSpec
 

@@ -12,8 +12,8 @@ from crewmix.errors import BadReplyError
 from crewmix.journal.run import Scope
 from crewmix.models.types import Brief, ModelRequest
 from crewmix.synthesis.base import Question
-from crewmix.synthesis.overflow import Piece
-from crewmix.synthesis.reader import Asker, Reader, request_text
+from crewmix.synthesis.readers.overflow import Piece
+from crewmix.synthesis.readers.reader import Asker, Reader, request_text
 
 REPLY_TOKENS = 120
 """An ordinary reply: the labels, and a sentence or two why."""

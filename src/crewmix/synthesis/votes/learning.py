@@ -6,8 +6,8 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from crewmix.definitions.record import Count, Record, log_odds
 from crewmix.errors import UsageError
-from crewmix.synthesis.record import Count, Record, log_odds
 
 Ballots = Sequence[Mapping[str, str]]
 Weights = dict[str, float]
@@ -25,7 +25,7 @@ def learn_record(ballots: Ballots, gold: Sequence[str]) -> Record:
     record.
 
     Args:
-        ballots: For each question, member -> its answer in normal form (`crewmix.synthesis.closed.answers`); empty or missing =
+        ballots: For each question, member -> its answer in normal form, like `choice` of a result's ballots; empty or missing =
             it abstained.
         gold: The right answer of each question, in normal form.
 

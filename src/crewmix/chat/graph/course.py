@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from crewmix.chat.base import Message, Transcript
-from crewmix.chat.conditions import holds
-from crewmix.chat.graph_map import Map, Node
+from crewmix.chat.graph.conditions import holds
+from crewmix.chat.graph.map import Map, Node
 
 Stay = Literal["went on", "ended", "failed", "passed over"]
 """What became of a node when it was last entered. `ended` and `passed over`: no way was taken from there."""

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from crewmix.definitions.project import shown
 from crewmix.errors import DefinitionError, NotFoundError, Problem
 
 WRONG_WAYS = 9
@@ -89,20 +90,28 @@ class Record(BaseModel):
                 f"there is no record {path}", hint="`crewmix.learn_record(…).save(path)` makes one"
             ) from error
         except (OSError, UnicodeDecodeError) as error:
-            raise DefinitionError([Problem("record", f"the record cannot be read: {error}", str(path))]) from error
+            raise DefinitionError([Problem("record", f"the record cannot be read: {error}", shown(path))]) from error
         try:
             return cls.model_validate(json.loads(text))
         except json.JSONDecodeError as error:
-            problem = Problem("record", f"not JSON: {error.msg}", str(path), error.lineno, error.colno)
+            problem = Problem("record", f"not JSON: {error.msg}", shown(path), error.lineno, error.colno)
             raise DefinitionError([problem]) from error
         except (ValidationError, RecursionError) as error:
-            raise DefinitionError([Problem("record", message, str(path)) for message in _faults(error)]) from error
+            raise DefinitionError([Problem("record", message, shown(path)) for message in _faults(error)]) from error
 
 
 def _faults(error: ValidationError | RecursionError) -> Sequence[str]:
     if isinstance(error, RecursionError):
         return ["nested too deeply"]
-    return [f"`{'.'.join(map(str, fault['loc'])) or 'record'}`: {fault['msg']}" for fault in error.errors()]
+    return [f"`{'.'.join(map(str, fault['loc'])) or 'record'}`: {_plain(fault['msg'])}" for fault in error.errors()]
+
+
+def _plain(said: str) -> str:
+    """The words of pydantic, as crewmix would say it."""
+    for theirs, ours in (("Value error, ", ""), ("Input should be", "must be"), (" valid dictionary", " mapping")):
+        said = said.replace(theirs, ours)
+    said = said.partition(" or instance of")[0]
+    return {"Extra inputs are not permitted": "unknown key", "Field required": "is missing"}.get(said, said)
 
 
 def log_odds(right: float, asked: float, ways: float) -> float:

@@ -18,10 +18,10 @@ from crewmix.journal.events import Warned
 from crewmix.journal.run import Scope
 from crewmix.models.types import Brief, ChatMessage, ModelRequest
 from crewmix.result import Ballot, Score
-from crewmix.synthesis.agreement import Group, agreement
 from crewmix.synthesis.base import Answer, Desk, Draft, PlannedCall, Question, Stages
-from crewmix.synthesis.programs import MOST_TESTS, find_program, find_tests, signatures
-from crewmix.synthesis.trial import Trial, try_program
+from crewmix.synthesis.programs.agreement import Group, agreement
+from crewmix.synthesis.programs.find import MOST_TESTS, find_program, find_tests, signatures
+from crewmix.synthesis.programs.trial import Trial, try_program
 from crewmix.tools.sandbox import require_sandbox
 
 _DUTY = """\

@@ -17,12 +17,12 @@ from crewmix.journal.run import Scope
 from crewmix.knowledge.sources import cited
 from crewmix.result import Ballot, Score
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages
-from crewmix.synthesis.counting import Count, count
 from crewmix.synthesis.distinct import Distinct, distinct
+from crewmix.synthesis.judges.counting import Count, count
+from crewmix.synthesis.judges.ranking import REPLY_TOKENS, Ranked, ranked, ranking_frame, ranking_request
 from crewmix.synthesis.order import orders, shuffled
-from crewmix.synthesis.overflow import Piece, next_window
-from crewmix.synthesis.ranking import REPLY_TOKENS, Ranked, ranked, ranking_frame, ranking_request
-from crewmix.synthesis.reader import Reader
+from crewmix.synthesis.readers.overflow import Piece, next_window
+from crewmix.synthesis.readers.reader import Reader
 from crewmix.synthesis.together import together
 
 

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from crewmix.synthesis.answers.literal import value
+
 _FENCE = re.compile(r"\s*(```+|~~~+)(.*)")
 _BRACKET = re.compile(r"[{[]")
 _ATTEMPTS = 100
@@ -21,15 +23,15 @@ def find_json(text: str, stated: tuple[str, ...] = ()) -> str:
         text: A draft.
         stated: What it states as its final answer; goes first.
     """
-    for candidate in (*stated, *reversed(_blocks(text)), text):
+    for candidate in (*stated, *reversed(blocks(text)), text):
         data = _parsed(candidate)
         if isinstance(data, dict | list):
             return as_json(data)  # pyright: ignore[reportUnknownArgumentType]
-    embedded = list(_embedded(text))
+    embedded = list(_embedded(text[max(0, text.rfind(stated[0])) :] if stated else text))
     return as_json(embedded[-1]) if embedded else ""
 
 
-def _blocks(text: str) -> list[str]:
+def blocks(text: str) -> list[str]:
     """The contents of the fenced blocks of a text, in order."""
     blocks: list[str] = []
     block: list[str] | None = None
@@ -64,6 +66,15 @@ def _parsed(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refused, parse_float=_finite)
     except (ValueError, RecursionError):
+        return _as_python(text)
+
+
+def _as_python(text: str) -> Any:
+    """Data in Python's notation, `{'a': None}`, if JSON can hold it."""
+    data = value(text)
+    try:
+        return json.loads(json.dumps(data, allow_nan=False)) if isinstance(data, dict | list) else None
+    except (ValueError, TypeError, RecursionError):
         return None
 
 

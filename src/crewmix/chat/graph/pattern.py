@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from crewmix.agents.prompts import quote
 from crewmix.chat.base import Done, Message, Pattern, Speakers, Transcript, View
-from crewmix.chat.graph_course import Course, course_of
-from crewmix.chat.graph_map import Map, Node, draw_map
+from crewmix.chat.graph.course import Course, course_of
+from crewmix.chat.graph.map import Map, Node, draw_map
 from crewmix.chat.setting import Setting
 
 

@@ -10,9 +10,9 @@ from crewmix.definitions.spec import SynthesisSpec
 from crewmix.errors import QuorumError
 from crewmix.journal.run import Scope
 from crewmix.result import Ballot
-from crewmix.synthesis.aggregate import Aggregate
+from crewmix.synthesis.answers.closed import answers
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages
-from crewmix.synthesis.closed import answers
+from crewmix.synthesis.readers.aggregate import Aggregate
 
 _SHOWN = 80
 

@@ -7,7 +7,8 @@ The answer of a draft is what it states last as such (see `final_answer`), broug
 - `label`: the one of `choices` named in the statement, or named last in the text.
 - `json`: an object or list with its keys sorted.
 - `text`: the statement, or the whole text, without case, punctuation and spacing; formulas without LaTeX dress.
-- `auto`: `label` where there are `choices`, otherwise what most of the drafts state.
+- `auto`: `label` where there are `choices`, otherwise what most of the drafts state; that may also be a Python literal with text
+  in it, `['a', 1]`, which keeps its case, punctuation and spacing.
 
 A draft casts one ballot, whatever it says about the others.
 """
@@ -21,22 +22,38 @@ from functools import lru_cache
 
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.definitions.spec_chat import StopSpec
-from crewmix.synthesis.final_answer import final_answers, plain, without_confidence
-from crewmix.synthesis.json_answer import find_json
+from crewmix.synthesis.answers.final_answer import final_answers, plain, without_confidence
+from crewmix.synthesis.answers.json_answer import blocks, find_json
+from crewmix.synthesis.answers.literal import as_literal, literal, value
+from crewmix.synthesis.answers.normal_form import (
+    clipped,
+    expression,
+    is_expression,
+    label,
+    last_number,
+    number,
+    wording,
+)
 from crewmix.synthesis.measures import similar
-from crewmix.synthesis.normal_form import clipped, expression, is_expression, label, last_number, number, wording
 
 _WORD_BEFORE = r"(?:(?:option|choice|answer|letter|antwort|opción|вариант|选项|選択肢)\s*)?"
 _STATED_CHOICE = re.compile(
-    rf"(?i:{_WORD_BEFORE})[(\[]?(?:(?P<upper>[A-Z])(?:[)\].:,;]|$|[^\w\s'’]|\s(?=\W|because\b|since\b|as\b|is\b))"
+    rf"(?i:{_WORD_BEFORE})[(\[]?(?:(?P<upper>[A-Z])(?:[)\].:,;]|$|[^\w\s'’]|\s(?=\W|because\b|since\b|as\b|is\b)"
+    r"|(?=[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]))"
     r"|(?P<clear>[B-HJ-Z])(?=\s)|(?P<lower>[a-z])(?:[)\].:]|$))"
 )
+_BY_LETTER = re.compile(rf"[^\w'\"]*{_WORD_BEFORE}[^\w'\"]*[A-Z][^\w+#'\"-]*|[^\w'\"]*[A-Z][).:]\W.*", re.DOTALL)
+_LETTERED = re.compile(r"\b[A-Z][).]")
+_SHORT = 200
 _ALONE = re.compile(r"\W*[A-Za-z]\W*")
 _LONE = re.compile(r"\b[B-HJ-Z]\b")
 _SEVERAL = re.compile(r"\W*[A-Z](?:\s*(?:,|;|&|and|und|et|y|и|、)\s*\(?[A-Z]\b\)?)+\W*")
 _NAMED_CHOICE = re.compile(
-    r"\((?P<a>[A-Z])\)|\b(?:[Oo]ption|[Cc]hoice|[Aa]ntwort)\s+\(?(?P<b>[A-Z])\b|^\W*(?P<c>[A-Z])\W*$", re.MULTILINE
+    r"\((?P<a>[A-Z])\)|\b(?:[Oo]ption|[Cc]hoice|[Aa]ntwort)\s+\(?(?P<b>[A-Z])\b|^[^\w\n]*(?P<c>[A-Z])[^\w\n]*$"
+    r"|\b(?:choose|pick|select|option is|choice is)\s\(?(?P<d>[A-Z])\b|选择?\s?[(（]?(?P<e>[A-Z])(?![A-Za-z])",
+    re.MULTILINE,
 )
+_RIGHT_CHOICE = re.compile(r"(?<![^\W_])\(?(?P<letter>[A-Z])\)? is (?:the )?(?:correct|right|best)\b")
 _LINES = {
     "number": "Answer: NUMBER",
     "choice": "Answer: LETTER",
@@ -109,11 +126,15 @@ def _looks_like(text: str) -> str:
     """The kind of answer a single text states."""
     stated = final_answers(text)
     answer = stated[0] if stated else without_confidence(text).strip()
-    if len(answer) <= 200:
+    if len(answer) <= _SHORT:
         if number(answer, whole=True):
             return "number"
-        if re.fullmatch(rf"\W*{_WORD_BEFORE}\W*[A-Z]\W*|\W*\(?[A-Z][).:]\W.*", expression(answer), re.DOTALL):
+        if _BY_LETTER.fullmatch(expression(answer)):
             return "choice"
+        if literal(answer):
+            return "json" if isinstance(value(answer), dict) else "literal"
+        if stated and value(answer) is not None:
+            return "text"
     return "json" if find_json(text, stated) and not (stated and not answer.startswith(("{", "["))) else "text"
 
 
@@ -129,6 +150,9 @@ def _read(text: str, kind: str, choices: tuple[str, ...]) -> str:
         return _first(final_answers(text), lambda a: label(a, choices, last=False)) or label(
             without_confidence(text), choices, last=True
         )
+    if kind == "literal":
+        stated = final_answers(text)[:1] or (without_confidence(text).strip(),)
+        return _first((*stated, *reversed(blocks(text))), literal) or as_literal(stated[0])
     if kind == "number":
         return _first(final_answers(text), _number) or last_number(without_confidence(text))
     return _first(final_answers(text), wording) or wording(without_confidence(text))
@@ -166,9 +190,19 @@ def _choice(text: str, choices: tuple[str, ...]) -> str:
 
     def mentioned() -> str:
         body = without_confidence(text)
-        found = [m["a"] or m["b"] or m["c"] for m in _NAMED_CHOICE.finditer(body)]
+        right = [m["letter"] for m in _RIGHT_CHOICE.finditer(body) if not letters or m["letter"] in letters]
+        if len(set(right)) == 1:
+            return right[0]
+        found = [m[m.lastgroup or 0] for m in _NAMED_CHOICE.finditer(body)]
         found = [letter for letter in found if not letters or letter in letters]
         return found[-1] if found else named.get(label(body, choices, last=True), "")
 
-    short = (text.strip(),) if _SEVERAL.fullmatch(text) or _ALONE.fullmatch(text) else ()
-    return _first(final_answers(text) or short, stated) or mentioned()
+    lines = [line for line in without_confidence(text).splitlines() if line.strip()] or [""]
+    line = lines[0].strip(" (*_")
+    if len(lines) == 1 and len(line) <= _SHORT and not _LETTERED.search(line, 2) and _BY_LETTER.fullmatch(line):
+        opening = lines
+    elif _SEVERAL.fullmatch(text):
+        opening = lines
+    else:
+        opening = [line for line in (lines[-1], lines[0]) if _ALONE.fullmatch(line)]
+    return _first(final_answers(text) or opening, stated) or mentioned()

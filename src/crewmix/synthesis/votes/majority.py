@@ -1,36 +1,32 @@
-"""Closed answers, weighted by who gives them: by given weights, by each draft's own confidence, or by track record."""
+"""The most frequent closed answer (Li et al., "More Agents Is All You Need", arXiv 2402.05120)."""
 
 from __future__ import annotations
 
 from crewmix.definitions.spec import SynthesisSpec
-from crewmix.errors import UsageError
 from crewmix.journal.run import Scope
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages
-from crewmix.synthesis.standing import standings, weightings
-from crewmix.synthesis.votes import elect, tie_stages
+from crewmix.synthesis.votes.election import elect, tie_stages
+from crewmix.synthesis.votes.standing import PerDraft, standings
 
 
-class Weighted:
-    """The answer with the greatest weight of ballots. A tie goes by `ties`, as in `Majority`.
+class Majority:
+    """One draft, one vote. Ties go by `ties`: to the member of best record or weight, to the first, or to the synthesizer.
 
     Args:
-        spec: The synthesis as written. `weights` goes before `record`, which then only breaks ties.
+        spec: The synthesis as written.
         desk: The project's folder, for the record; the models, for `ties: aggregate`.
 
     Raises:
-        UsageError: There are neither weights nor a record.
         UserError: The record cannot be read.
     """
 
     def __init__(self, spec: SynthesisSpec, desk: Desk) -> None:
-        if spec.weights is None and spec.record is None:
-            hint = "write `weights: {name: 2}`, `weights: confidence` or `record: FILE`, or use `majority`"
-            raise UsageError("`weighted` needs `weights` or a `record`", hint=hint)
         self._spec, self._desk = spec, desk
-        self._weights, self._standings = weightings(spec, desk.root), standings(spec, desk.root)
+        self._standings = standings(spec, desk.root)
+        self._weights: PerDraft = lambda drafts: [1.0] * len(drafts)
 
     async def merge(self, scope: Scope, question: Question, drafts: tuple[Draft, ...]) -> Answer:
-        """The weightiest answer; see `crewmix.synthesis.votes.elect`."""
+        """The answer with the greatest weight of ballots; see `crewmix.synthesis.votes.election.elect`."""
         return await elect(
             scope,
             question,

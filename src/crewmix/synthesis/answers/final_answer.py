@@ -1,7 +1,8 @@
 r"""Where a draft states its final answer, and how sure of it its author says to be.
 
-Looked for, in this order: an `Answer: …` line, `\boxed{…}` or `#### …` (the last of them), then a phrase such as "the answer
-is …". Markers are known in some thirty languages; letters and digits of full width count as ordinary ones.
+Looked for, in this order: an `Answer: …` line, `<answer>…</answer>`, a heading "Answer" over a single line, `\boxed{…}` or
+`#### …` (the last of them), then a phrase such as "the answer is …", then the field `answer` of a JSON block.
+Markers are known in some thirty languages; letters and digits of full width count as ordinary ones.
 """
 
 from __future__ import annotations
@@ -10,29 +11,44 @@ import json
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import islice
 from typing import Any, cast
 
+from crewmix.synthesis.answers.json_answer import blocks
+
 _SPACED = (
-    "answer|answers|antwort|ergebnis|endergebnis|lösung|réponse|résultat|respuesta|resultado|resposta|risposta|"
+    "answer|answers|final result|antwort|ergebnis|endergebnis|lösung|réponse|résultat|respuesta|resultado|resposta|risposta|"
     "risultato|antwoord|svar|vastaus|odpowiedź|odpověď|odpoveď|válasz|răspuns|cevap|yanıt|ответ|відповідь|отговор|"
     "απάντηση|jawaban|đáp án|trả lời|الإجابة|الاجابة|الجواب|جواب|پاسخ|תשובה|उत्तर"
 )
 _UNSPACED = "答案|答え|回答|解答|答|정답|답|คำตอบ"
 _WORDS = tuple(f"{_SPACED}|{_UNSPACED}".split("|"))
 _IS = (
-    r"is|are|was|=|:|equals|ist|lautet|beträgt|est|es|è|é|är|on|jest|to|je|"  # codespell:ignore ist
-    r"это|равен|равно|是|为|為|は|은|는|คือ|है"
+    r"(?:is|are|was|equals|should be|would be|must be|will be|"
+    r"ist|lautet|beträgt|est|es|è|é|är|on|jest|to|je|это|равен|равно|है)(?!\w)|"  # codespell:ignore ist
+    r"=|:|是|为|為|は|은|는|คือ"
 )
-_WORD = rf"(?:(?<!\w)(?:{_SPACED})(?!\w)|{_UNSPACED})"
+_WORD = rf"(?:(?<![^\W_])(?:{_SPACED})(?![^\W_])|{_UNSPACED})"
 _LINE = re.compile(
-    rf"[\s>*_#`~(\[【-]{{0,20}}(?:[^\W\d_]{{1,20}}[ '’]){{0,3}}?[^\W\d_]{{0,6}}?{_WORD}(?:\s(?!(?:{_IS})\b)[^\W\d_]{{1,20}})?"
-    rf"[\s*_`\]】]{{0,6}}(?:\s(?:{_IS})\s{{0,6}})?[\s*_]{{0,6}}(?::|=(?!=)|】|\])[\s*_`]*(?P<answer>.*)",
+    rf"[\s>*_#`~(\[【-]{{0,20}}(?:[^\W\d_]{{1,20}}[ '’]){{0,3}}?[^\W\d_]{{0,6}}?{_WORD}(?:\s(?!{_IS})[^\W\d_]{{1,20}})?"
+    rf"[\s*_`\]】]{{0,6}}(?:\s(?:{_IS})\s{{0,6}})?[\s*_]{{0,6}}(?::|=(?!=)|】|\]|(?<=\s)[-–—→](?=\s))[\s*_`]*(?P<answer>.*)",
     re.IGNORECASE,
 )
 _PHRASE = re.compile(
     rf"{_WORD}(?:\s[^\W\d_]{{1,20}})?[\s*_]{{0,6}}(?:{_IS})[\s:*_]{{0,6}}(?=(?P<answer>\S.{{0,400}}))", re.IGNORECASE
 )
 _MOST_PHRASES = 10
+_AFTERWARDS = re.compile(
+    r"(?<!\S)(?!(?:what|which|that|this|it|here|there|who|so)\b)(?P<answer>[^\s.]\S{0,60}) is (?:therefore |thus )?"
+    r"(?:the|my|our) (?:final |correct |right |best )?answer\b",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"[<\[](?:final[_ ]?)?answer[>\]]", re.IGNORECASE)
+_END_OF_TAG = re.compile(r"[<\[]/(?:final[_ ]?)?answer[>\]]", re.IGNORECASE)
+_HEADING = re.compile(
+    rf"(?:#{{1,6}}\s|\*\*|__)[\s*_]*(?:[^\W\d_]{{1,20}} ){{0,2}}{_WORD}[\s*_]*:?[\s*_]*", re.IGNORECASE
+)
+_LONGEST_TAGGED = 20
 _SHORT = re.compile(r"\s*[*_]*A[*_]*\s*:[\s*_]*(?P<answer>\S.*)")
 _HASHES = re.compile(r"\s*####\s*(?P<answer>\S.*)")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
@@ -85,10 +101,13 @@ def final_answers(text: str) -> tuple[str, ...]:
         stated += _stated(lines, number, worded=worded)
         if worded:
             found = [_SENTENCE.split(match["answer"], maxsplit=1)[0] for match in _PHRASE.finditer(line)]
+            found += [match["answer"] for match in _AFTERWARDS.finditer(line)]
             phrases += reversed(found[-_MOST_PHRASES:])
     last = next((line for line in reversed(lines) if line.strip() and not _CONFIDENCE.match(line)), "")
     if not stated and (short := _SHORT.match(last)):
         stated.append(short["answer"])
+    if not stated:
+        stated += [field for block in reversed(blocks(text)) if (field := _answer_field(block)) is not None][:1]
     return tuple(answer for answer in map(_unwrapped, (*stated, *phrases[:_MOST_PHRASES])) if answer)
 
 
@@ -98,6 +117,14 @@ def _stated(lines: list[str], number: int, *, worded: bool) -> list[str]:
         return [box]
     if hashes := _HASHES.match(line):
         return [hashes["answer"]]
+    if worded and (tag := _TAG.search(line)):
+        rest = "\n".join([line[tag.end() :], *lines[number + 1 : number + _LONGEST_TAGGED]])
+        if end := _END_OF_TAG.search(rest):
+            return [rest[: end.start()]]
+    if worded and _HEADING.fullmatch(line.strip()):
+        body = islice((later for later in lines[number + 1 :] if later.strip("*_`$ \t")), 3)
+        body = [later for later in body if not _CONFIDENCE.match(later)]
+        return body if len(body) == 1 else []
     if worded and (found := _LINE.match(line)):
         rest = found["answer"].strip() or next((later for later in lines[number + 1 :] if later.strip("*_`$ \t")), "")
         return [rest]

@@ -14,9 +14,9 @@ from crewmix.journal.events import Warned
 from crewmix.journal.run import Scope
 from crewmix.models.tokens import most_input, usual_input
 from crewmix.models.types import Brief, ChatMessage, ModelRequest
-from crewmix.synthesis import overflow
 from crewmix.synthesis.base import PlannedCall, Question, Stages
-from crewmix.synthesis.overflow import Piece
+from crewmix.synthesis.readers import overflow
+from crewmix.synthesis.readers.overflow import Piece
 from crewmix.synthesis.together import together
 
 if TYPE_CHECKING:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from math import fsum
+from collections.abc import Sequence
+from math import fsum, isclose
 
 from crewmix.definitions.spec import SynthesisSpec
+from crewmix.journal.events import Warned
 from crewmix.journal.run import Scope
 from crewmix.result import Score
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages
@@ -15,8 +17,13 @@ _OUTLIER = 0.5
 """A draft is an outlier when its similarity to the others is less than this part of the chosen one's."""
 
 
+def _level(place: int, chosen: int, drafts: Sequence[Draft], means: Sequence[float]) -> bool:
+    """Whether another draft has as much in common with the others as the chosen one; a copy of it is no rival."""
+    return drafts[place].text != drafts[chosen].text and isclose(means[place], means[chosen], abs_tol=1e-9)
+
+
 class Similarity:
-    """Sums up how similar each draft is to every other one; the greatest sum wins, the first of equal ones.
+    """Sums up how similar each draft is to every other one; the greatest sum wins, the first of equal ones, and a tie is told.
 
     A score is the mean similarity to the others, 0 to 1; the winner's is the answer's confidence. Asks no model.
 
@@ -35,6 +42,11 @@ class Similarity:
         rows = await asyncio.to_thread(similarities, [draft.text for draft in drafts], self._measure)
         means = [(fsum(row) - row[place]) / (len(drafts) - 1) for place, row in enumerate(rows)]
         chosen = max(range(len(drafts)), key=lambda place: (means[place], -place))
+        level = [place for place in range(len(drafts)) if _level(place, chosen, drafts, means)]
+        if level:
+            names = " and ".join(drafts[place].author for place in (chosen, *level))
+            text = f"{names} are equally like the others; {drafts[chosen].author} was given first"
+            scope.emit(Warned(code="tie", message=text))
         far = [place for place, mean in enumerate(means) if mean < _OUTLIER * means[chosen]]
         return Answer(
             text=drafts[chosen].text,

@@ -21,8 +21,8 @@ from crewmix.models.types import Brief, ModelRequest
 from crewmix.result import Score
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages
 from crewmix.synthesis.distinct import distinct
-from crewmix.synthesis.overflow import Piece
-from crewmix.synthesis.reader import Reader, request_text
+from crewmix.synthesis.readers.overflow import Piece
+from crewmix.synthesis.readers.reader import Reader, request_text
 from crewmix.synthesis.together import together
 
 RUBRIC = (

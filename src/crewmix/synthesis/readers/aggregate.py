@@ -21,8 +21,8 @@ from crewmix.models.types import Brief, ModelRequest
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages
 from crewmix.synthesis.distinct import distinct
 from crewmix.synthesis.order import shuffled
-from crewmix.synthesis.overflow import Piece, next_window
-from crewmix.synthesis.reader import Reader, request_text
+from crewmix.synthesis.readers.overflow import Piece, next_window
+from crewmix.synthesis.readers.reader import Reader, request_text
 
 _RIVALS = "Below are {count} independent responses to the user's request."
 _SAME = "Below is the one response to the user's request that everyone who was asked gave."

@@ -1,0 +1,1 @@
+"""Nodes, the ways between them, and the conditions on the ways."""

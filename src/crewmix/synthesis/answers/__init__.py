@@ -1,0 +1,1 @@
+"""Closed answers in drafts: where they stand, and which are the same."""

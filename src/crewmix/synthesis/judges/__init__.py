@@ -1,0 +1,1 @@
+"""A model judges the drafts; the best one is the answer."""

@@ -1,0 +1,1 @@
+"""Programs and tests are run against each other in the sandbox."""

@@ -1,0 +1,1 @@
+"""A model reads the drafts and writes the answer."""
