@@ -1,6 +1,5 @@
 """Every way a crew can think, as whole runs from Python: how drafts come about, how they become one answer."""
 
-import asyncio
 import json
 
 import pytest
@@ -321,18 +320,31 @@ def test_a_mixture_that_dies_at_any_call_is_resumed_without_paying_twice(tmp_pat
         assert len(rest.requests) <= whole.calls - allowed + 2
 
 
-class Crowd(FunctionModel):
-    """Answers nobody before fifty ask."""
+def test_a_resumed_run_counts_what_was_paid_for_a_turn_that_failed(tmp_path):
+    """Both replies to a pick are unusable, but paid; a resumed run does not ask for them, and still counts them."""
+    dead = True
 
-    async def complete(self, request, on_delta=None):
-        self.gate = self.gate or asyncio.Event()
-        if self.in_flight == 49:
-            self.gate.set()
-        return await super().complete(request, on_delta)
+    def answer(request):
+        if request.brief.purpose == "select":
+            return "I would rather not say."
+        return (
+            RunCancelledError("the power went") if dead and request.brief.purpose == "synthesize" else parrot(request)
+        )
+
+    chat = {"pattern": "selector", "max_turns": 2}
+    model = FunctionModel(answer)
+    team = crew(model, tmp_path, "ann", "bob", chat=chat)
+    with pytest.raises(RunCancelledError):
+        team.run("Why?")
+    dead, paid = False, len(model.requests)
+    result = team.resume(find_run(Project(tmp_path), "last"))
+    assert len(model.requests) == paid + 1 and result.calls == paid
+    assert result.usage.total_tokens == 120 * result.calls
 
 
 async def test_fifty_proposers_speak_at_once(tmp_path):
-    model = Crowd(parrot)
+    model = FunctionModel(parrot)
+    model.answer_together("speak", 50)
     team = Crew(
         models={"default": model},
         project=tmp_path,
@@ -342,7 +354,7 @@ async def test_fifty_proposers_speak_at_once(tmp_path):
         synthesis={"method": "majority"},
     )
     result = await team.arun("Why?")
-    assert len(result.drafts) == 50 and model.most_in_flight == 50
+    assert len(result.drafts) == 50 == len(model.requests)
 
 
 def test_budgets_count_judges_and_critics_too(tmp_path):

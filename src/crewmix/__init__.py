@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crewmix.chat.base import Choose, Done, Message, Pattern, Speakers, Transcript, View
+    from crewmix.chat.base import Choose, Done, Judge, Message, Pattern, Revision, Ruling, Speakers, Transcript, View
     from crewmix.crew import Crew
     from crewmix.definitions.record import Record
     from crewmix.definitions.spec import (
@@ -46,7 +46,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "crewmix.chat.base": ("Choose", "Done", "Message", "Pattern", "Speakers", "Transcript", "View"),
+    "crewmix.chat.base": (
+        "Choose",
+        "Done",
+        "Judge",
+        "Message",
+        "Pattern",
+        "Revision",
+        "Ruling",
+        "Speakers",
+        "Transcript",
+        "View",
+    ),
     "crewmix.crew": ("Crew",),
     "crewmix.definitions.record": ("Record",),
     "crewmix.definitions.spec": (
@@ -87,6 +98,7 @@ __all__ = [
     "EdgeSpec",
     "Estimate",
     "FailureSpec",
+    "Judge",
     "LayerSpec",
     "Merge",
     "Message",
@@ -99,7 +111,9 @@ __all__ = [
     "PlanSpec",
     "ProposerSpec",
     "Record",
+    "Revision",
     "Role",
+    "Ruling",
     "RunResult",
     "Score",
     "ScriptedModel",

@@ -19,6 +19,7 @@ from crewmix.loop import at_home, wait_for
 
 if TYPE_CHECKING:
     from crewmix.agents.human import Asker
+    from crewmix.chat.base import PatternSource
     from crewmix.journal.store import RunRow
     from crewmix.models.types import Model
     from crewmix.planning.estimate import Estimate
@@ -56,7 +57,7 @@ class Crew:
         *,
         tools: Sequence[object] = (),
         models: Mapping[str, ModelSource] | None = None,
-        pattern: object | None = None,
+        pattern: PatternSource | None = None,
         project: str | Path | Project | None = None,
         **fields: Any,
     ) -> None:
@@ -76,7 +77,7 @@ class Crew:
         inputs: Mapping[str, str] | None = None,
         knowledge: Sequence[str | Path] | None = None,
         budget: BudgetSpec | Mapping[str, Any] | None = None,
-        pattern: object | None = None,
+        pattern: PatternSource | None = None,
         project: str | Path | Project | None = None,
     ) -> Crew:
         """Load a crew by name (the project's own first, then the built-in ones) or from a file.
@@ -127,7 +128,7 @@ class Crew:
         project: Project,
         tools: Sequence[object],
         objects: Mapping[str, Model],
-        pattern: object | None,
+        pattern: PatternSource | None,
         options: dict[str, Any] | None,
     ) -> None:
         self._definition = with_free_tools(definition, tool_names(tools))

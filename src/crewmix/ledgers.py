@@ -37,8 +37,16 @@ def open_ledger(
 
     ledger = Ledger(owner, limits, warn)
     below = f"{place}/" if place else ""
+
+    def pays(asked_at: str) -> bool:
+        return asked_at.startswith(below) and mine(asked_at.removeprefix(below))
+
+    for asked_at, lost in run.answered("unanswered"):
+        if pays(asked_at):
+            usd = None if lost["usd"] is None else Decimal(lost["usd"])
+            ledger.spend(Amount(lost["calls"], lost["tokens"], usd))
     for asked_at, response in run.answered("model"):
-        if asked_at.startswith(below) and mine(asked_at.removeprefix(below)):
+        if pays(asked_at):
             reply = ModelReply.from_dict(response)
             cost = Decimal(0) if reply.cached else reply.cost
             calls = 0 if reply.cached else reply.attempts

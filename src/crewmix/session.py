@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from crewmix.chat.base import PatternSource
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.filled import filled
 from crewmix.definitions.project import Project
@@ -23,7 +24,7 @@ from crewmix.journal.run import Run, Scope
 from crewmix.journal.store import RunRow, SqliteStore
 from crewmix.ledgers import open_ledger
 from crewmix.models.profile import Profile
-from crewmix.models.types import Model
+from crewmix.models.types import Model, ModelReply
 from crewmix.orchestrate import orchestrate
 from crewmix.result import NOT_KEPT, RunResult
 from crewmix.staff import Staff, find_staff
@@ -55,7 +56,7 @@ class Launch:
     """Whether `on_event` wants text as it arrives."""
     ask: Asker | None = None
     approve: Approver | None = None
-    pattern: object | None = None
+    pattern: PatternSource | None = None
     """A chat pattern given in Python."""
     row: RunRow | None = None
     run_id: str = ""
@@ -98,6 +99,7 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
             await store.create_run(run_id, crew.name, goal, redactor.data(record))
         run = Run(run_id, store, epoch, redactor)
         tally = Tally()
+        tally.paid_before(ModelReply.from_dict(reply) for _, reply in run.answered("model"))
         run.listen(tally.hear)
         if launch.on_event is not None:
             run.listen(launch.on_event, deltas=launch.deltas)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from crewmix.journal.events import Event, MemberFailed, ModelCalled, TaskFinished, Warned
 from crewmix.journal.place import members_around
 from crewmix.journal.run import Scope
-from crewmix.models.types import Usage
+from crewmix.models.types import ModelReply, Usage
 from crewmix.orchestrate import Outcome
 from crewmix.result import RunResult, Status
 
@@ -24,11 +24,26 @@ class Tally:
         self.whole = True
         """Whether every member of every chat answered and every task is done, also within crews that work roles."""
 
+    def paid_before(self, replies: Iterable[ModelReply]) -> None:
+        """Count what the run had paid for before this process took it up, whether or not it is asked for again."""
+        for reply in replies:
+            if not reply.cached:
+                self._count(reply.usage, reply.cost)
+
     def hear(self, event: Event) -> None:
         """Take an event into account."""
         match event:
+            case ModelCalled(cached=True) | ModelCalled(recalled=True):
+                pass
             case ModelCalled():
-                self._count(event)
+                usage = Usage(
+                    event.input_tokens,
+                    event.output_tokens,
+                    event.cached_tokens,
+                    event.reasoning_tokens,
+                    event.estimated,
+                )
+                self._count(usage, None if event.cost is None else Decimal(str(event.cost)))
             case Warned():
                 # An unknown price is said once, at whichever call is first: it is the model's, not that member's.
                 inside = "" if event.code == "unpriced" else members_around(event.scope, ": ")
@@ -50,17 +65,10 @@ class Tally:
         if text not in self.warnings:
             self.warnings.append(text)
 
-    def _count(self, event: ModelCalled) -> None:
-        if event.cached:
-            return
+    def _count(self, usage: Usage, cost: Decimal | None) -> None:
         self.calls += 1
-        self.usage += Usage(
-            event.input_tokens, event.output_tokens, event.cached_tokens, event.reasoning_tokens, event.estimated
-        )
-        if event.cost is None or self.cost is None:
-            self.cost = None
-        else:
-            self.cost += Decimal(str(event.cost))
+        self.usage += usage
+        self.cost = None if cost is None or self.cost is None else self.cost + cost
 
 
 def make_result(

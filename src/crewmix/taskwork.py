@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from crewmix.agents.base import Actor, Contribution, Turn
 from crewmix.agents.fit import fitted
 from crewmix.agents.prompts import role_prompt
-from crewmix.chat.base import Member, Message, Speak, Talk, View
+from crewmix.chat.base import Member, Message, PatternSource, Speak, Talk, View
 from crewmix.chat.hold import hold
 from crewmix.chat.patterns import make_pattern
 from crewmix.chat.selector import make_chooser
@@ -42,7 +42,7 @@ class Workplace:
     """Opens a task's own budget."""
     role_ledgers: Mapping[str, Ledger]
     """The roles' own budgets, also by the names of their seats."""
-    pattern: object | None = None
+    pattern: PatternSource | None = None
     """A chat pattern given in Python, for tasks without a `chat` of their own."""
 
 
@@ -140,7 +140,6 @@ class _TaskDesk:
         return Member(
             speak=self._speaker(seat, seat.role),
             model=self._model(seat.role),
-            approves=seat.role.approves,
             stand_in=self._speaker(seat, other) if other else None,
             stand_in_model=self._model(other) if other else "",
         )
@@ -158,7 +157,8 @@ class _TaskDesk:
             prompt = role_prompt(
                 role, brief, self.task.expected_output, sources_known=sourced, in_fields=view.schema is not None
             )
-            return await self.work.actor(role).speak(Turn(scope, role, prompt, brief, number, seat.sample, view.schema))
+            turn = Turn(scope, role, prompt, brief, number, seat.sample, view.schema)
+            return replace(await self.work.actor(role).speak(turn), llm=role.llm)
 
         return speak
 
@@ -205,7 +205,7 @@ def _draft(scope: Scope, message: Message, needed: Sequence[TaskResult], seat: S
     said = message.contribution
     scope.emit(DraftMade(task=scope.task, role=message.role, text=message.text, model=said.model))
     inherited = tuple(source for task in needed for source in task.found)
-    return Draft(message.role, message.text, (*said.sources, *inherited), said.model, seat.of)
+    return Draft(message.role, message.text, (*said.sources, *inherited), said.model, seat.of, said.llm)
 
 
 def _reviews(talk: Talk, table: Mapping[str, Seat], drafts: Sequence[Draft]) -> tuple[Draft, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from crewmix.agents.base import Actor, Contribution, Turn
 from crewmix.agents.factory import make_actor
 from crewmix.agents.outcome import failed, spoke
+from crewmix.chat.base import PatternSource
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.filled import filled
 from crewmix.definitions.project import Project
@@ -47,7 +48,7 @@ async def open_workplace(
     root: Scope,
     *,
     index: Index | None = None,
-    pattern: object | None = None,
+    pattern: PatternSource | None = None,
 ) -> Workplace:
     """Open the documents, budgets and actors of a crew.
 

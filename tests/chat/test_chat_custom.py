@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from crewmix.agents.base import Contribution
-from crewmix.chat.base import Choose, Done, Speakers, Transcript, View
+from crewmix.chat.base import Choose, Done, Judge, Revision, Ruling, Speakers, Transcript, View
 from crewmix.chat.hold import hold
 from crewmix.chat.patterns import make_pattern
 from crewmix.definitions.spec_chat import ChatSpec
@@ -208,6 +208,42 @@ def test_a_pattern_that_never_ends_is_cut_and_says_so(fields, turns, limit):
     assert played.done.reason == limit
     assert f"cut after {limit}" in played.done.warning
     assert play(given(lambda chat: "a" if chat.round < 4 else None, max_turns=4), ABC, tagged).done.warning == ""
+
+
+class Judged:
+    """Two drafts of one role, the second only if it is better."""
+
+    def __init__(self, asks):
+        self.asks = asks
+
+    def next(self, chat):
+        revision = chat.round == 2 and Revision("a", *chat.messages)
+        if revision and len(chat.rulings) < self.asks:
+            return Judge((revision,))
+        return None if revision else "a"
+
+
+@pytest.mark.parametrize("better", [True, False])
+async def test_a_pattern_may_have_revisions_judged(engine, better):
+    async def rule(revision, scope):
+        return better
+
+    async with running() as here:
+        pattern = make_pattern(ChatSpec(pattern="x:y", max_turns=2), roles(*ABC), own=Judged(1))
+        members = {name: member() for name in ABC}
+        talk = await hold(here.scope, pattern, members, reviser=rule, engine=engine)
+    assert talk.transcript.rulings == (Ruling("a", 2, better),)
+    assert talk.reason == "the pattern ended the chat"
+
+
+def test_rulings_that_are_there_are_not_asked_for_again():
+    pattern = make_pattern(ChatSpec(pattern="x:y"), roles(*ABC), own=Judged(2))
+    chat = Transcript(ABC)
+    for text in ("first", "second"):
+        chat = chat.with_round((Contribution("a", text),))
+    assert isinstance(pattern.next(chat), Judge)
+    with pytest.raises(UsageError, match="asks again for rulings it has"):
+        pattern.next(chat.with_rulings((Ruling("a", 2, True),)))
 
 
 def test_approval_ends_it_where_that_is_asked_for():

@@ -246,7 +246,7 @@ async def test_too_few_drafts_are_an_error_that_says_who_and_why(engine):
     members = {
         "a": member(),
         "b": failing(ModelUnavailableError("it is down")),
-        "critic": member(approves=True),
+        "critic": member(),
         "d": member(),
     }
     async with running() as here:
@@ -267,7 +267,7 @@ async def test_a_round_below_its_quorum_ends_the_chat(engine):
 
 
 async def test_drafts_are_the_last_words_of_those_who_do_not_review(engine):
-    members = {"a": member(), "critic": member(approves=True), "b": failing(ValueError("x"))}
+    members = {"a": member(), "critic": member(), "b": failing(ValueError("x"))}
     async with running() as here:
         talk = await hold(here.scope, RoundRobin(tuple(members), 5), members, engine=engine)
     assert [(m.role, m.round) for m in talk.transcript.last_drafts({"critic"})] == [("a", 4)]

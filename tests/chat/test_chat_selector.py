@@ -29,7 +29,7 @@ ROLES = [
     Role(name="ben", role="Builder", goal="build things"),
     Role(name="cy", role="Critic", goal="find faults", approves=True),
 ]
-MEMBERS = {"ana": member(), "ben": member(), "cy": member(approves=True)}
+MEMBERS = {"ana": member(), "ben": member(), "cy": member()}
 
 
 def gateway_of(model, name="default"):

@@ -9,7 +9,7 @@ import pytest
 
 from crewmix.cli.facts import NO_MODEL, facts, model_lines
 from crewmix.cli.report import report
-from crewmix.cli.votes import vote_line
+from crewmix.cli.votes import merge_lines, vote_line
 from crewmix.journal import events as e
 from crewmix.knowledge.sources import Source
 from crewmix.models.types import Usage
@@ -89,7 +89,18 @@ def test_confidence_comes_with_the_vote() -> None:
     ],
 )
 def test_a_vote_is_one_line(ballots: tuple[Ballot, ...], line: str) -> None:
-    assert vote_line(ballots) == line
+    assert vote_line(Merge("majority", "a", ballots)) == line
+
+
+def test_the_answer_that_won_a_tie_is_told_first() -> None:
+    ballots = (Ballot("a", "x"), Ballot("b", "y"))
+    assert vote_line(Merge("majority", "b", ballots)) == "1 of 2 say y, a tie with x"
+
+
+def test_rankings_that_put_different_drafts_first_are_no_tie() -> None:
+    ballots = (Ballot("ranking 1", "a"), Ballot("ranking 2", "b"))
+    assert vote_line(Merge("rank", "b", ballots)) == "1 of 2 put a first"
+    assert not any("tie" in line for line in merge_lines(Merge("rank", "b", ballots), 3, confidence=0.5, dissent=()))
 
 
 def test_the_offline_model_is_called_what_it_is() -> None:

@@ -1,5 +1,7 @@
 """Which graphs make no sense, and which short forms are misread: what a user is told, at which place."""
 
+from collections import Counter
+
 import pytest
 
 from definitions.conftest import WriteProject
@@ -112,7 +114,12 @@ MISTAKES = [
     ("roles: [a]\nchat: {pattern: vote, proposers: [⌖a b]}\n", "wrong_value", "must be a name of letters", "`a_b`"),
     ("roles: [a]\nchat: {pattern: vote, proposers: [{role: a, count: ⌖0}]}\n", "wrong_value", "at least 1, not 0", None),
     ("roles: [a]\nchat: {pattern: vote, proposers: [{role: a, ⌖cuont: 2}]}\n", "unknown_key", "cuont", "`count`"),
-    ("roles: [a]\nchat: {pattern: vote, stop: ⌖3}\n", "wrong_type", "must be a mapping, not 3", "`agree`"),
+    ("roles: [a]\nchat: {pattern: vote, stop: ⌖3}\n", "wrong_type", "must be a mapping, not 3", "{agree: 3}"),
+    ("roles: [a]\nchat: {pattern: vote, stop: ⌖1}\n", "wrong_type", "must be a mapping, not 1", "`agree`, `similarity`"),
+    ("roles: [a]\nchat: {pattern: vote, stop: {⌖agre: 3}}\n", "unknown_key", "chat.stop.agre", "did you mean `agree`?"),
+    ("roles: [a, b]\nchat: ⌖vote\n", "wrong_type", "must be a mapping, not 'vote'", "write {pattern: vote}"),
+    ("roles: [a, b]\nchat: ⌖voting\n", "wrong_type", "must be a mapping, not 'voting'", "its keys are `pattern`"),
+    ("roles: [a, b]\nsynthesis: ⌖majority\n", "wrong_type", "must be a mapping", "write {method: majority}"),
     ("roles: [a]\nchat: {pattern: handoff, handoffs: {a: ⌖b}}\n", "wrong_type", "must be a list, not 'b'", "[b]"),
     (graph("x: {role: a, next: ⌖5}"), "wrong_type", "`chat.nodes.x.next` must be a name or a mapping, not 5", None),
     (graph("x: {role: a, next: {⌖too: y, to: x}}"), "unknown_key", "chat.nodes.x.next.too", "`to`"),
@@ -161,6 +168,48 @@ def test_a_mistake_is_shown_at_its_place(
 )
 def test_what_makes_sense_is_accepted(write: WriteProject, crew: str) -> None:
     assert problems_of(write, crew) == []
+
+
+@pytest.mark.parametrize(
+    ("nodes", "synthesis", "found"),
+    [
+        # what comes before an `each` node is offered where it has no items
+        (("x: {role: a, fields: {l: list}, next: z}", "y: {role: b, next: z}", "z: {role: b, each: x.l, max_items: 1}"),
+         "{method: majority, quorum: 3}", []),
+        # a limit can end a path before a node that is entered less often than it is led to
+        (("x: {role: a, next: y}", "y: {role: r, next: [{to: x, when: {verdict: revise}}, z]}", "z: {role: b, next: w}",
+          "w: {role: b, limit: 1}"), "{method: majority}", []),
+        (("x: {role: a, next: y}", "y: {role: r, next: [{to: x, when: {verdict: revise}}, z]}", "z: {role: b, next: w}",
+          "w: {role: b}"), "{method: majority}", ["`majority` needs several drafts, and this `graph` ends with one draft"]),
+    ],
+)  # fmt: skip
+def test_the_drafts_that_a_graph_can_bring_are_counted(
+    write: WriteProject, nodes: tuple[str, ...], synthesis: str, found: list[str]
+) -> None:
+    crew = graph(*nodes, roles="[a, b, r]" if any("role: r" in node for node in nodes) else "[a, b]")
+    assert [p.message for p in problems_of(write, f"{crew}synthesis: {synthesis}\n")] == found
+
+
+@pytest.mark.parametrize(
+    ("crew", "found"),
+    [
+        (graph("x: {role: a, next: yy, limit: m}", "y: {role: bb}", roles="[a, b]"),
+         {"wrong_type": 1, "unknown_node": 1, "unknown_role": 1}),
+        (graph("x: {role: a, fields: {f: number}, next: {to: x, when: {g: 1}}}", roles="[a]").replace(
+            "nodes:", "retries: x\n  nodes:"), {"wrong_type": 1, "unknown_field": 1}),
+        ("roles: [a]\nchat: {pattern: vote, quorum: x, proposers: [{role: aa, count: x}, bb]}\n",
+         {"wrong_type": 2, "unknown_role": 2}),
+        # what a mistake causes is not told as another one
+        (graph("x: {rol: a, next: y}", "y: {role: b}", roles="[a, b]"), {"unknown_key": 1}),
+        (graph("x: {role: a, nxt: y}", "y: {role: b}", roles="[a, b]"), {"unknown_key": 1}),
+        (graph("x: {role: a, next: y}", "y: 5", roles="[a]"), {"wrong_type": 1}),
+        (graph("x: {role: a, next: {when: {f: 1}}, fields: {f: numbr}}", roles="[a]"), {"missing_key": 1, "wrong_value": 1}),
+        ("roles: [a, b]\nchat: {pattern: 3, nodes: {x: {role: a}}}\n", {"wrong_type": 1}),
+        ("roles: [a]\nchat: {pattern: vote, proposers: [{count: 2}]}\n", {"missing_key": 1}),
+    ],
+)  # fmt: skip
+def test_independent_mistakes_of_a_chat_are_told_at_once(write: WriteProject, crew: str, found: dict[str, int]) -> None:
+    assert Counter(p.code for p in problems_of(write, crew)) == found
 
 
 def test_a_condition_stands_at_its_way_in_a_list_and_in_the_short_form(write: WriteProject) -> None:

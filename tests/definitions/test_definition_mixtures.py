@@ -92,6 +92,18 @@ MISTAKES = [
         None,
     ),
     ("roles: [a, b]\nchat: {pattern: vote, stop: {agree: ⌖3}}\n", "senseless", "`agree: 3` cannot be reached", "samples"),
+    (
+        "roles: [a]\nchat: {pattern: vote, samples: 5, quorum: ⌖3, stop: {agree: 2}}\n",
+        "senseless",
+        "`quorum: 3` is not met where `stop` ends the vote after 2 drafts",
+        "`agree: 3`",
+    ),
+    (
+        "roles: [a]\nchat: {pattern: vote, samples: 5, stop: {agree: 2}}\nsynthesis: {method: majority, quorum: ⌖3}\n",
+        "senseless",
+        "`quorum: 3` is not met where `stop` ends the vote after 2 drafts",
+        "`agree: 3`",
+    ),
     ("roles: [a, b, r]\nchat: {pattern: debate, stop: {agree: ⌖3}}\n", "senseless", "`agree: 3` cannot", None),
     ("roles: [a]\nchat: {pattern: ⌖vote}\n", "senseless", "a vote of one", "`samples: 3`"),
     ("roles: [a]\nchat: {pattern: ⌖layers}\n", "senseless", "nothing to aggregate", "`samples: 3`"),

@@ -154,6 +154,13 @@ CASES: dict[str, tuple[dict[str, Any], int, int, int, int]] = {
         4, 3, 9, 6,
     ),
     "handoff": (dict(roles=roles("ann", "bob", "cem"), chat={"pattern": "handoff"}), 3, 3, 6, 6),
+    "handoff to a dead end": (
+        dict(
+            roles=roles("ann", "bob"),
+            chat={"pattern": "handoff", "handoffs": {"ann": ["bob"], "bob": []}, "max_turns": 7},
+        ),
+        2, 2, 7, 7,
+    ),
     "selector": (
         dict(roles=roles("ann", "bob", "critic"), chat={"pattern": "selector", "stop_when": "approved"}),
         7, 7, 25, 25,

@@ -139,10 +139,10 @@ def echo(texts: Sequence[Message], number: int, scope: Scope) -> Contribution:
     return Contribution(scope.role, f"{scope.role}@{number}<{' '.join(f'{m.role}{m.round}' for m in texts)}>")
 
 
-def member(say: Callable[[Sequence[Message], int, Scope], Contribution] = echo, *, approves: bool = False) -> Member:
+def member(say: Callable[[Sequence[Message], int, Scope], Contribution] = echo) -> Member:
     """A member that answers at once."""
 
-    return Member(speaking(say), approves=approves)
+    return Member(speaking(say))
 
 
 def speaking(say: Callable[[Sequence[Message], int, Scope], Contribution] = echo) -> Speak:

@@ -56,8 +56,9 @@ async def test_one_ballot_for_each_ranking_and_no_confidence_of_a_single_one():
 
 async def test_each_pair_is_one_call_and_with_two_rankings_it_is_shown_in_both_orders():
     async with table(longest) as t:
+        t.model.answer_together("rank", 3)
         answer = await t.merge(drafts(*TEXTS), method="rank", compare="pairwise")
-        assert len(t.model.requests) == 3 == t.model.most_in_flight
+        assert len(t.model.requests) == 3
         t.model.requests.clear()
         await t.merge(drafts(*TEXTS), method="rank", compare="pairwise", rankings=2)
         assert sorted(r.brief.drafts for r in t.model.requests) == sorted(permutations(TEXTS, 2))

@@ -19,8 +19,8 @@ from crewmix.journal.run import Run, Scope
 from crewmix.journal.store import SqliteStore
 from crewmix.models.gateway import Gateway
 from crewmix.models.resolve import resolve
-from crewmix.synthesis.base import Answer, Desk, Draft, Question
-from crewmix.synthesis.programs import tested
+from crewmix.synthesis.base import Answer, Desk, Draft, Question, Synthesis
+from crewmix.synthesis.methods import make_synthesis
 from crewmix.synthesis.programs.trial import Trial, try_program
 from crewmix.tools import sandbox
 from crewmix.tools.sandbox import unavailable
@@ -58,10 +58,10 @@ async def start(tmp_path: Path) -> AsyncIterator[Callable[[], Any]]:
         store.close()
 
 
-async def synthesis(model: FunctionModel, root: Path, **spec: Any) -> tested.Tested:
+async def synthesis(model: FunctionModel, root: Path, **spec: Any) -> Synthesis:
     profiles = await resolve({"default": "offline/extractive"}, folder=root)
     gateway = Gateway(profiles, drivers={"default": model})
-    return tested.Tested(SynthesisSpec(method="tested", **spec), Desk(gateway, JUDGE, JUDGE, root))
+    return make_synthesis(SynthesisSpec(method="tested", **spec), Desk(gateway, JUDGE, JUDGE, root))
 
 
 def drafts(*texts: str) -> tuple[Draft, ...]:
@@ -126,6 +126,28 @@ async def test_answers_without_programs_are_an_error_before_anything_is_paid(sta
     with pytest.raises(QuorumError, match="no draft holds a Python program"):
         await (await synthesis(model, tmp_path)).merge((await start())[0], QUESTION, drafts("I cannot.", "Nor can I."))
     assert not model.requests
+
+
+@WORKS
+async def test_programs_of_equal_evidence_are_told_as_a_tie(start: Any, tmp_path: Path) -> None:
+    scope, events = await start()
+    synthesizer = await synthesis(asking("assert add(1, 2) == 3\nassert add(1, 2) == 4"), tmp_path)
+    one, other = "def add(a, b):\n    return a + b", "def add(a, b):\n    return a + b + 1"
+    answer = await synthesizer.merge(scope, QUESTION, drafts(one, other, "no idea"))
+    assert (answer.chosen, [ballot.weight for ballot in answer.ballots]) == ("solver#1", [1, 1, 0])
+    assert [event.message for event in events if isinstance(event, Warned) and event.code == "tie"] == [
+        "solver#1 and solver#2 have equal evidence for different behaviour; solver#1 was given first"
+    ]
+
+
+@WORKS
+async def test_a_ballot_weighs_as_much_as_its_program_passes(start: Any, tmp_path: Path) -> None:
+    passes_one, passes_all = "def add(a, b):\n    return 3", "def add(a, b):\n    return a + b"
+    synthesizer = await synthesis(
+        asking("assert add(1, 2) == 3\nassert add(0, 2) == 2\nassert add(5, 2) == 7"), tmp_path
+    )
+    answer = await synthesizer.merge((await start())[0], QUESTION, drafts(passes_one, passes_one, passes_all))
+    assert (answer.chosen, [ballot.weight for ballot in answer.ballots]) == ("solver#3", [1, 1, 3])
 
 
 @WORKS
@@ -397,6 +419,13 @@ async def test_values_of_many_kinds_are_compared(start: Any) -> None:
     )
     scope, _ = await start()
     assert not any((await try_program(scope.at("wrong"), textwrap.dedent(program), wrong)).passed)
+
+
+@WORKS
+async def test_what_an_asynchronous_program_promises_is_waited_for(start: Any) -> None:
+    program = "async def double(n):\n    return 2 * n\nclass Twice:\n    async def of(self, n):\n        return 2 * n"
+    tests = ("assert double(2) == 4", "assert double(2) == 5", "assert Twice().of(3) == 6")
+    assert (await trial(start, program, *tests)).passed == (True, False, True)
 
 
 @WORKS

@@ -70,6 +70,22 @@ async def test_a_tie_lets_the_best_of_all_tied_members_decide_and_speak():
     assert (await vote(given, weights={"d": 3, "b": 2})).text == "d says\nAnswer: 2"
 
 
+def test_a_weight_may_name_a_model_as_the_crew_calls_it(tmp_path):
+    model = FunctionModel(lambda r: f"Answer: {1 if r.brief.role == 'ann' else 2}")
+    result = Crew(
+        roles=[Role(name=name, role=name, goal="Answer") for name in ("ann", "bob")],
+        plan="none",
+        chat={
+            "pattern": "vote",
+            "proposers": [{"role": "ann", "count": 2, "llm": "small"}, {"role": "bob", "llm": "large"}],
+        },
+        synthesis=SynthesisSpec(method="weighted", weights={"large": 3}),
+        models={"default": model, "small": model, "large": model},
+        project=tmp_path,
+    ).run("How many?")
+    assert (result.output, [b.weight for b in result.merge.ballots]) == ("Answer: 2", [1, 1, 3])
+
+
 def test_the_synthesizer_may_settle_a_tie_and_sees_only_the_tied_drafts(tmp_path):
     said = {
         "ann": "I count.\nAnswer: 1",

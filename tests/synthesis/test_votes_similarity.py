@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from crewmix.definitions.spec import Role, SynthesisSpec
 from crewmix.synthesis.base import Desk, Draft, Question
 from crewmix.synthesis.measures import similar, similarities
-from crewmix.synthesis.votes.similarity import Similarity
+from crewmix.synthesis.methods import make_synthesis
 from support.readers import drafts, table
 
 ROLE = Role(name="editor", role="Editor", goal="Merge")
@@ -22,7 +22,7 @@ MEASURES = ("bleu", "tfidf")
 
 async def choose(*texts, measure="bleu"):
     given = tuple(Draft(f"m{n}", text) for n, text in enumerate(texts, 1))
-    method = Similarity(SynthesisSpec(method="similarity", measure=measure), Desk(None, ROLE, ROLE, None))
+    method = make_synthesis(SynthesisSpec(method="similarity", measure=measure), Desk(None, ROLE, ROLE, None))
     assert method.stages(Question("", "", ""), given, worst=True) == ()
     async with table(lambda request: "") as here:
         return await method.merge(here.scope, Question("", "", ""), given)

@@ -58,6 +58,8 @@ class Contribution:
     sources: tuple[Source, ...] = field(default=())
     """What its tools found; not necessarily cited."""
     model: str = ""
+    llm: str = ""
+    """Its model, as the crew calls it."""
     failure: Failure | None = None
     data: Mapping[str, Any] | None = None
     """The fields of a structured reply."""

@@ -165,6 +165,17 @@ class Pattern(Protocol):
         ...
 
 
+class OwnPattern(Protocol):
+    """What a pattern of the user's own must have; `view` and `drafts` as in `Pattern` if wanted."""
+
+    def next(self, chat: Transcript) -> object:
+        """Who speaks next: a role's name, several names, a step, or None when the chat is over."""
+        ...
+
+
+PatternSource = OwnPattern | Callable[[Transcript], object] | type
+"""A pattern given in Python: an object with `next`, a function of the transcript, or a class of such objects."""
+
 Chooser = Callable[[Transcript, Choose, Scope], Awaitable[str | None]]
 """Picks one of the candidates, or None to end the chat. Made by `crewmix.chat.selector.make_chooser`."""
 
@@ -182,8 +193,6 @@ class Member:
     speak: Speak
     model: str = ""
     """The model that serves it, for the record."""
-    approves: bool = False
-    """Its messages are reviews, not drafts."""
     stand_in: Speak | None = None
     """Takes the turn with another model when all tries of `speak` failed."""
     stand_in_model: str = ""

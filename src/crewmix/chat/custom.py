@@ -9,7 +9,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any, TypeVar, cast
 
-from crewmix.chat.base import Choose, Done, Message, Pattern, Speakers, Transcript, View
+from crewmix.chat.base import Choose, Done, Judge, Message, Pattern, PatternSource, Speakers, Step, Transcript, View
 from crewmix.chat.in_turn import approved_by
 from crewmix.chat.named_code import load_named
 from crewmix.chat.setting import Setting
@@ -42,7 +42,7 @@ class Custom:
     reviewers: frozenset[str] = frozenset()
     stop_when: str | None = None
 
-    def next(self, chat: Transcript) -> Speakers | Choose | Done:
+    def next(self, chat: Transcript) -> Step:
         """What the code says.
 
         Raises:
@@ -53,10 +53,10 @@ class Custom:
         picked, role = chat.picked()
         if picked:
             return Done("no further speaker was picked") if role is None else Speakers((role,))
-        step = self._step(_call(self.name, getattr(self.code, "next", self.code), chat))
+        step = self._step(_call(self.name, getattr(self.code, "next", self.code), chat), chat)
         limit = f"{MAX_ROUNDS} rounds" if self.max_turns is None else f"{self.max_turns} turns"
         full = chat.round >= MAX_ROUNDS if self.max_turns is None else len(chat.messages) >= self.max_turns
-        if full and not isinstance(step, Done):
+        if full and not isinstance(step, Done | Judge):
             return Done(
                 limit, f"the talk was cut after {limit}; `{self.name}` would have gone on; raise `chat.max_turns`"
             )
@@ -88,13 +88,19 @@ class Custom:
             raise UsageError(f"`drafts` of the pattern `{self.name}` gave a failed turn of {silent[0]!r}")
         return offered
 
-    def _step(self, said: object) -> Speakers | Choose | Done:
+    def _step(self, said: object, chat: Transcript) -> Step:
         if said is None:
             return Done("the pattern ended the chat")
         if isinstance(said, Done):
             return said
         if isinstance(said, Choose):
             self._check(said.candidates)
+            return said
+        if isinstance(said, Judge):
+            self._check(tuple(revision.role for revision in said.revisions))
+            ruled = {(ruling.role, ruling.round) for ruling in chat.rulings}
+            if all((revision.role, revision.revised.round) in ruled for revision in said.revisions):
+                raise UsageError(f"the pattern `{self.name}` asks again for rulings it has", hint="see `chat.rulings`")
             return said
         step = said if isinstance(said, Speakers) else Speakers(self._names(said))
         self._check(step.roles)
@@ -107,7 +113,7 @@ class Custom:
             return tuple(cast("list[str]", said))
         raise UsageError(
             f"the pattern `{self.name}` returned {said!r:.200}",
-            hint="return a role's name, a list of names, `Speakers`, `Choose`, `Done`, or None when the chat is over",
+            hint="return a role's name, a list of names, `Speakers`, `Choose`, `Judge`, `Done`, or None when the chat is over",
         )
 
     def _check(self, names: tuple[str, ...]) -> None:
@@ -132,18 +138,18 @@ class Custom:
         )
 
 
-def custom(setting: Setting, own: object | None) -> Pattern:
+def custom(setting: Setting, own: PatternSource | None) -> Pattern:
     """The pattern that `chat.pattern` names as `package.module:name`, or that was given in Python.
 
-    A function gets the transcript and returns who speaks next: a role's name, a list of names, `Speakers`, `Choose`, `Done`, or
-    None when the chat is over. A class has this as `next`, and may have `view` and `drafts` (see `crewmix.chat.base.Pattern`).
-    It is called without arguments, or with the members' names if it needs an argument.
+    A function gets the transcript and returns who speaks next: a role's name, a list of names, `Speakers`, `Choose`, `Judge`,
+    `Done`, or None when the chat is over. A class has this as `next`, and may have `view` and `drafts` (see
+    `crewmix.chat.base.Pattern`). It is called without arguments, or with the members' names if it needs an argument.
 
     Raises:
         UsageError: It cannot be loaded or made, or is neither.
     """
     chat = setting.chat
-    code = load_named(chat.pattern, setting.root) if own is None else own
+    code = load_named(chat.pattern, setting.root) if own is None else cast("object", own)
     name = chat.pattern if own is None else _described(own)
     if inspect.isclass(code):
         code = _made(name, cast("Callable[..., object]", code), setting.names)

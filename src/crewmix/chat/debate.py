@@ -92,7 +92,7 @@ class Debate:
         if not standing:
             return "nobody gave a draft"
         if self.agree is not None:
-            agreeing = self.agreement([m.text for m in standing.values()])
+            agreeing = self.agreement([m.text for m in self.drafts(chat)])
             if agreeing >= self.agree:
                 return f"{agreeing} of {len(standing)} drafts agree after {_rounds(held)}"
         if held > 1 and not any(m.round == chat.round for m in standing.values()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from crewmix.chat.base import Pattern
+from crewmix.chat.base import Pattern, PatternSource
 from crewmix.chat.custom import custom
 from crewmix.chat.debate import debate
 from crewmix.chat.graph.pattern import graph
@@ -36,7 +36,7 @@ def make_pattern(
     roles: Sequence[Role],
     synthesis: SynthesisSpec | None = None,
     *,
-    own: object | None = None,
+    own: PatternSource | None = None,
     every_way: bool = False,
     root: Path | None = None,
 ) -> Pattern:

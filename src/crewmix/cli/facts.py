@@ -9,7 +9,7 @@ from crewmix.cli.text import call, clean, count, one_line
 from crewmix.cli.votes import vote_line
 from crewmix.journal import events as e
 from crewmix.journal.place import members_around
-from crewmix.result import Ballot
+from crewmix.result import Ballot, Merge
 
 OFFLINE = "offline/extractive"
 NO_MODEL = (
@@ -137,7 +137,7 @@ def _synthesised(event: e.Synthesised) -> list[str]:
     where = _task(event) if event.task else f"{members_around(event.scope)}run"
     how = "not merged" if event.method == "none" else f"merged by {event.method}"
     parts = [f"{where}: {count(event.drafts, 'draft')} {how}"]
-    if votes := vote_line([Ballot(**ballot) for ballot in event.ballots]):
+    if votes := vote_line(Merge(event.method, event.chosen, tuple(Ballot(**ballot) for ballot in event.ballots))):
         parts.append(votes)
     if event.chosen:
         parts.append(f"chosen: {clean(event.chosen)}")

@@ -14,7 +14,7 @@ def report(result: RunResult) -> list[str]:
         lines.append("Sources:")
         lines += [f"  {clean(source.tag)} {one_line(source.quote, 120)}" for source in result.sources]
     if result.confidence is not None:
-        votes = vote_line(result.merge.ballots) if result.merge else ""
+        votes = vote_line(result.merge) if result.merge else ""
         lines.append(f"Confidence: {result.confidence:.0%}{f' ({votes})' if votes else ''}")
     for title, texts in (("Disagreements:", result.dissent), ("Warnings:", result.warnings)):
         if texts:

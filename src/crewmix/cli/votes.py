@@ -30,19 +30,22 @@ def choices(ballots: Sequence[Ballot]) -> list[Choice]:
     return sorted(all_choices, key=lambda choice: (not choice.text, -choice.weight))
 
 
-def vote_line(ballots: Sequence[Ballot]) -> str:
-    """How the vote went, e.g. `3 of 5 say 42, 1 abstains`; empty when nobody voted."""
+def vote_line(merge: Merge) -> str:
+    """How the vote went, e.g. `3 of 5 say 42, 1 abstains`, with the answer that won a tie first; empty when nobody voted."""
+    ballots = merge.ballots
     if not ballots:
         return ""
     cast = [choice for choice in choices(ballots) if choice.text]
     abstained = len(ballots) - sum(len(choice.voters) for choice in cast)
     if not cast:
         return f"all {len(ballots)} abstain"
-    first = cast[0]
-    line = f"{len(first.voters)} of {len(ballots)} say {one_line(first.text, 60)}"
+    tied = sorted(_tied(merge), key=lambda choice: merge.chosen not in choice.voters)
+    first = tied[0] if tied else cast[0]
+    said = one_line(first.text, 60)
+    line = f"{len(first.voters)} of {len(ballots)} {f'put {said} first' if merge.method == 'rank' else f'say {said}'}"
     if _weighted(ballots):
         line += f" with {first.weight:.3g} of {sum(b.weight for b in ballots):.3g} by weight"
-    if tied := _tied(ballots):
+    if tied:
         line += f", a tie with {', '.join(one_line(choice.text, 60) for choice in tied[1:NAMES])}"
     if abstained:
         line += f", {abstained} {'abstains' if abstained == 1 else 'abstain'}"
@@ -69,7 +72,7 @@ def _details(merge: Merge, confidence: float | None) -> Iterator[str]:
             yield f"{count(len(choice.voters), 'vote')}{weight} for {one_line(choice.text, 200)}: {names(choice.voters)}"
         else:
             yield f"{count(len(choice.voters), 'abstention')}: {names(choice.voters)}"
-    if tied := _tied(merge.ballots):
+    if tied := _tied(merge):
         yield f"a tie: {' and '.join(one_line(choice.text, 60) for choice in tied[:NAMES])}"
     for score in merge.scores:
         by = f", by {clean(score.by)}" if score.by else ""
@@ -90,9 +93,9 @@ def names(all_names: Sequence[str], limit: int = NAMES) -> str:
     return ", ".join(clean(name) for name in all_names[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
-def _tied(ballots: Sequence[Ballot]) -> list[Choice]:
-    """The answers that are ahead together; empty when one is ahead alone."""
-    cast = [choice for choice in choices(ballots) if choice.text]
+def _tied(merge: Merge) -> list[Choice]:
+    """The answers that are ahead together; empty when one is ahead alone, and for rankings, where more than the top counts."""
+    cast = [choice for choice in choices(merge.ballots) if choice.text and merge.method != "rank"]
     ahead = [choice for choice in cast if abs(choice.weight - cast[0].weight) < 1e-9]
     return ahead if len(ahead) > 1 else []
 

@@ -27,17 +27,28 @@ def edges(node: NodeSpec) -> tuple[EdgeSpec, ...]:
 
 
 def check_graph(chat: ChatSpec, node: Node) -> Iterator[Problem]:
-    """What can be said about a graph without its roles."""
+    """What can be said about a graph without its roles.
+
+    Where a part had to be taken out, only what that part cannot have caused.
+    """
+    if not chat.nodes and not (node.size and node.at("nodes").size):
+        return
     if not chat.nodes:
         hint = "for example `nodes: {draft: {role: writer, next: review}, review: {role: critic}}`"
         yield node.at("pattern").problem("senseless", "`pattern: graph` needs `nodes`", hint=hint)
         return
     ways = {name: tuple(edge.to for edge in edges(spec)) for name, spec in chat.nodes.items()}
+    whole, sure = node.at("nodes").whole, _sure(node.at("nodes"))
     for name, spec in chat.nodes.items():
         where = node.at("nodes", name)
-        yield from _fields(spec, where)
-        yield from _ways(name, spec, chat.nodes, where)
-        yield from _each(name, spec, chat.nodes, ways, where)
+        local = (
+            *_fields(spec, where),
+            *_ways(name, spec, chat.nodes, where),
+            *_each(name, spec, chat.nodes, ways, where),
+        )
+        yield from (problem for problem in local if whole or problem.code in sure)
+    if not whole:
+        return
     starts = [name for name in ways if not any(name in targets for targets in ways.values())] or [next(iter(ways))]
     reached = {*starts, *(name for start in starts for name in reachable(ways, start))}
     yield from _endless(chat, node, reached)
@@ -48,6 +59,16 @@ def check_graph(chat: ChatSpec, node: Node) -> Iterator[Problem]:
             message = f"nothing leads to the node `{name}`"
             hint = f"name it in the `next` of a node that is reached from {' or '.join(f'`{s}`' for s in starts[:5])}"
             yield node.at("nodes", name).problem("senseless", message, hint=hint)
+
+
+def _sure(nodes: Node) -> set[str]:
+    """Which mistakes of single nodes can be told where something was taken out of the graph."""
+    sure = {"wrong_value", "reserved_name"}
+    if nodes.size:
+        sure.add("unknown_node")
+    if nodes.size and all(one.size and one.at("fields").size for one in nodes.fields.values()):
+        sure.add("unknown_field")
+    return sure
 
 
 def check_graph_roles(chat: ChatSpec, node: Node, roles: Mapping[str, Role]) -> Iterator[Problem]:
@@ -64,7 +85,7 @@ def check_graph_roles(chat: ChatSpec, node: Node, roles: Mapping[str, Role]) -> 
                 message = f"`{name}` gives no verdict: its role `{role.name}` has no `approves: true`"
                 yield _way(where, place).at("when", "verdict").problem("senseless", message, on_key=True)
     known = [roles[spec.role] for spec in chat.nodes.values() if spec.role in roles]
-    if known and len(known) == len(chat.nodes) and all(role.approves for role in known):
+    if known and len(known) == len(chat.nodes) and node.at("nodes").whole and all(role.approves for role in known):
         message = "every node's role has `approves: true`, so nobody would write a draft"
         yield node.at("nodes").problem("senseless", message)
 
@@ -95,7 +116,7 @@ def _fields(spec: NodeSpec, where: Node) -> Iterator[Problem]:
             yield at.problem(
                 "reserved_name", message, hint="choose another, or a role with `approves: true`", on_key=True
             )
-        if isinstance(kind, tuple) and len({word.casefold().strip() for word in kind}) < max(len(kind), 1):
+        if isinstance(kind, tuple) and at.size and len({word.casefold().strip() for word in kind}) < max(len(kind), 1):
             message = f"the words of `{name}` must be at least one, each once"
             yield at.problem("wrong_value", message, on_key=True)
 
@@ -104,7 +125,7 @@ def _ways(name: str, spec: NodeSpec, nodes: Mapping[str, NodeSpec], where: Node)
     seen: list[EdgeSpec] = []
     for place, way in enumerate(edges(spec)):
         at = _way(where, place)
-        if way.to not in nodes:
+        if way.to not in nodes and at.at("to").size:
             message = f"`{name}` goes on to `{way.to}`, which is no node"
             yield at.at("to").problem("unknown_node", message, hint=nearest(way.to, nodes))
         same = [other for other in seen if other.to == way.to]

@@ -23,8 +23,8 @@ def check_named(chat: ChatSpec, node: Node, roles: Mapping[str, Role]) -> Iterat
             yield from _proposer(entry, where, roles)
     elif chat.pattern == "graph":
         for name, spec in chat.nodes.items():
-            if spec.role not in roles:
-                where = node.at("nodes", name, "role")
+            where = node.at("nodes", name, "role")
+            if spec.role not in roles and where.size:
                 yield _unknown(f"the node `{name}` names the role", spec.role, where, roles)
         yield from check_graph_roles(chat, node, roles)
     elif chat.pattern == "handoff":
@@ -34,13 +34,13 @@ def check_named(chat: ChatSpec, node: Node, roles: Mapping[str, Role]) -> Iterat
 def _proposer(entry: str | ProposerSpec, where: Node, roles: Mapping[str, Role]) -> Iterator[Problem]:
     name = entry if isinstance(entry, str) else entry.role
     role = roles.get(name)
-    if role is None:
+    if role is None and where.at("role").size:
         writing = [other for other, known in roles.items() if not known.approves]
         yield _unknown("`proposers` name the role", name, where.at("role"), writing)
-    elif role.approves:
+    elif role and role.approves:
         message = f"`{name}` has `approves: true`: its messages are reviews, so it cannot propose"
         yield where.at("role").problem("senseless", message)
-    elif isinstance(entry, ProposerSpec):
+    elif role and isinstance(entry, ProposerSpec):
         yield from _settings(entry, role, where)
 
 

@@ -36,7 +36,7 @@ def check_task(task: Task, node: Node) -> Iterator[Problem]:
 def check_chat(chat: ChatSpec, node: Node) -> Iterator[Problem]:
     """The pattern's name, settings that only another pattern reads, and what each pattern asks for."""
     yield from _pattern(chat.pattern, node.at("pattern"))
-    known = chat.pattern in PATTERNS or ":" in chat.pattern
+    known = (chat.pattern in PATTERNS or ":" in chat.pattern) and (node.size > 0 or "pattern" in node.fields)
     for field in CHAT_FIELDS:
         if known and field in chat.model_fields_set and not pattern_reads(chat.pattern, field):
             yield _unread(node, field, CHAT_FIELDS[field], "pattern", chat.pattern)
@@ -52,7 +52,7 @@ def check_chat(chat: ChatSpec, node: Node) -> Iterator[Problem]:
         message = f"`per_layer` must have one entry for {rounds} of proposers, not {len(chat.per_layer)}"
         hint = f"write `layers: {len(chat.per_layer) + 1}`: the synthesis is the last layer" if chat.per_layer else None
         yield node.at("per_layer").problem("senseless", message, hint=hint)
-    elif chat.pattern == "graph" and node.whole:
+    elif chat.pattern == "graph":
         yield from check_graph(chat, node)
     elif chat.pattern == "handoff":
         for giver, takers in chat.handoffs.items():

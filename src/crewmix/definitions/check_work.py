@@ -48,12 +48,12 @@ def check_work(parts: Parts) -> Iterator[Problem]:
     """Names, numbers of drafts, and roles that would never speak. All roles and tasks of the crew must be known."""
     roles = {member.role.name: member.role for member in parts.roles}
     found = tuple(_places(parts))
-    if not all(_written_whole(place) for place in found):
-        return
     wrong: list[Problem] = []
     for place in found:
         wrong += check_named(place.chat, place.chat_at, roles)
     yield from wrong
+    if not all(_written_whole(place) for place in found):
+        return
     sound = [place for place in found if _is_known(place.chat)]
     for place in sound if not wrong else ():
         yield from check_people(place.chat, place.chat_at, place.seats)
@@ -131,6 +131,17 @@ def _quorums(place: Place) -> Iterator[Problem]:
     if chat.quorum is not None and chat.quorum > min(reached, default=chat.quorum):
         message = _unreached("quorum", chat.quorum, min(reached), place.owner)
         yield place.blamed.at("quorum").problem("senseless", message)
+    elif chat.quorum is not None and (problem := _stopped_below(place, chat.quorum, place.chat_at.at("quorum"))):
+        yield problem
+
+
+def _stopped_below(place: Place, quorum: int, node: Node) -> Problem | None:
+    """A vote whose agreement ends it before there are drafts enough: it would fail just where all agree."""
+    stop = place.chat.stop
+    if place.chat.pattern != "vote" or stop is None or quorum <= stop.agree:
+        return None
+    message = f"`quorum: {quorum}` is not met where `stop` ends the vote after {stop.agree} drafts that agree"
+    return node.problem("senseless", message, hint=f"write `agree: {quorum}`, or a `quorum` of at most {stop.agree}")
 
 
 def _unreached(field: str, wanted: int, there: int, owner: str) -> str:
@@ -202,6 +213,9 @@ def _voters(parts: Parts, group: Sequence[Place], *, told: bool) -> Iterator[Pro
         yield from () if told else (problem,)
     elif synthesis.quorum is not None and synthesis.quorum > most:
         yield at.at("quorum").problem("senseless", _unreached("quorum", synthesis.quorum, most, owner))
+    elif synthesis.quorum is not None:
+        problems = (_stopped_below(place, synthesis.quorum, at.at("quorum")) for place in group)
+        yield from [problem for problem in problems if problem is not None][:1]
     yield from check_weights(synthesis, at, [seat for place in group for seat in place.seats], parts.models)
 
 

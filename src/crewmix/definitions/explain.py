@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from crewmix.definitions.names import nearest
+from crewmix.definitions.names import METHODS, PATTERNS, nearest
 from crewmix.definitions.nodes import Node
 from crewmix.definitions.spec_base import Spec, slug
 from crewmix.errors import Problem
@@ -40,7 +40,7 @@ def validate(kind: type[S], node: Node) -> tuple[S | None, Node, list[Problem]]:
             return kind.model_validate_json(json.dumps(node.plain()), strict=True), node, problems
         except ValidationError as error:
             mistakes = _mistakes(error, node)
-        told = [m for m in mistakes if not attempt or m.kind == "value_error"]
+        told = [m for m in mistakes if (not attempt and not m.misspelt(mistakes)) or m.kind == "value_error"]
         problems += [mistake.problem(kind) for mistake in told if mistake.node.size or mistake.kind == "value_error"]
         repaired = _without(node, mistakes, again=bool(attempt))
         if repaired is None:
@@ -63,6 +63,12 @@ class _Mistake:
     instead: str = ""
     """What else could stand here, in a union."""
 
+    def misspelt(self, others: Sequence[_Mistake]) -> bool:
+        """Whether a key is missing because its name is written wrongly, which is told of that name."""
+        wrong = [other.path for other in others if other.kind == "extra_forbidden"]
+        near = (nearest(str(path[-1]), [str(self.path[-1])]) for path in wrong if path[:-1] == self.path[:-1])
+        return self.kind == "missing" and any(hint and hint.startswith("did") for hint in near)
+
     def problem(self, model: type[Spec]) -> Problem:
         name = _dotted(self.path)
         if self.kind == "missing":
@@ -75,7 +81,7 @@ class _Mistake:
             return self.node.problem("unknown_key", f"unknown key `{name}`", hint=hint, on_key=True)
         code, said, hint = self._explain()
         if self.kind == "model_type" and not self.in_union and hint is None:
-            hint = f"its keys are {', '.join(f'`{key}`' for key in _model_at(model, self.path).model_fields)}"
+            hint = _keys_hint(_model_at(model, self.path), self.node)
         if any(field in self.path for field in _SECRET_FIELDS):
             said = said.split(", not ")[0]
         return self.node.problem(code, f"`{name}` {said}" if name else said, hint=hint)
@@ -118,6 +124,25 @@ class _Mistake:
         if isinstance(self.node.value, str) and self.node.text and wanted in {"a whole number", "a number"}:
             return "write the number without quotes" if self.node.text.replace(".", "", 1).isdigit() else None
         return None
+
+
+def _keys_hint(model: type[BaseModel], node: Node) -> str:
+    """What the mapping could be that a single value stands in for: that of its main key, if it has one and the value fits."""
+    first, chosen = next(iter(model.model_fields)), node.plain()
+    known = {"pattern": PATTERNS, "method": METHODS}.get(
+        first, (chosen,) if model.model_fields[first].is_required() else ()
+    )
+    if chosen in known and _fits(model, {first: chosen}):
+        return f"write {{{first}: {chosen}}}"
+    return f"its keys are {', '.join(f'`{key}`' for key in model.model_fields)}"
+
+
+def _fits(model: type[BaseModel], fields: Mapping[str, Any]) -> bool:
+    try:
+        model.model_validate_json(json.dumps(fields), strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 _WANTED = {

@@ -104,8 +104,8 @@ class ChatSpec(Spec):
     rounds in which everyone sees and answers the others. `graph`: nodes and conditions. `handoff`: a role names who goes on.
     Or your own: `package.module:name` of a function or class."""
     max_turns: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """For patterns in which one speaks at a time: the most turns. None = each role once, with `stop_when: approved` or
-    `handoff` each role twice."""
+    """For patterns in which one speaks at a time: the most turns. None = each role once; with `selector`, `handoff` or
+    `stop_when: approved` each role twice."""
     stop_when: Literal["approved"] | None = None
     """`approved`: end as soon as a role with `approves: true` approves."""
     select: SelectSpec = SelectSpec()

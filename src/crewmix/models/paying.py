@@ -57,6 +57,7 @@ class PaidCall:
         self._scope, self._profile, self._request, self._driver = scope, profile, request, driver
         self._most_input = tokens.most_input(request)
         self._cap = request.max_output_tokens or profile.output_cap
+        self._lost: list[Amount] = []
 
     async def perform(self, on_delta: OnDelta | None) -> ModelReply:
         """Make the call.
@@ -71,7 +72,22 @@ class PaidCall:
         worst = Usage(self._most_input, self._cap)
         self._worst = Amount(1, worst.total_tokens, prices.cost(self._profile, worst))
         async with time_left(self._scope.ledgers):
-            return await self._attempts(on_delta)
+            try:
+                return await self._attempts(on_delta)
+            except ModelError:
+                await self._remember()
+                raise
+
+    async def _remember(self) -> None:
+        """Keep what was booked for a call without an answer, so that a resumed run's budgets begin with it."""
+        usd = [amount.usd for amount in self._lost]
+        cost = None if None in usd else str(sum(filter(None, usd)))
+        booked = {"calls": len(self._lost), "tokens": sum(a.tokens for a in self._lost), "usd": cost}
+
+        async def outcome() -> dict[str, Any]:
+            return booked
+
+        await self._scope.effect("unanswered", {"epoch": self._scope.run.epoch}, outcome)
 
     async def _attempts(self, on_delta: OnDelta | None) -> ModelReply:
         started = time.monotonic()
@@ -82,6 +98,7 @@ class PaidCall:
                     return replace(reply, attempts=attempt, seconds=time.monotonic() - started)
                 except ModelError as error:
                     failure = error
+                    self._lost.append(booking.amount)
             wait = pause(failure, attempt)
             if wait is None or attempt == self._profile.attempts:
                 raise failure

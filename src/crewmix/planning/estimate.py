@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
+from crewmix.chat.base import PatternSource
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.models.profile import Profile
 from crewmix.planning.meter import Meter, PriceOf, Stage
@@ -80,7 +81,7 @@ def estimate(
     price: PriceOf,
     *,
     teams: Mapping[str, Team] | None = None,
-    pattern: object | None = None,
+    pattern: PatternSource | None = None,
 ) -> Estimate:
     """Play the crew through, once as expected and once at worst.
 
@@ -107,7 +108,7 @@ def estimate(
     )
 
 
-def _case(cast: Cast, goal: str, meter: Meter, pattern: object | None) -> tuple[Case, int]:
+def _case(cast: Cast, goal: str, meter: Meter, pattern: PatternSource | None) -> tuple[Case, int]:
     rehearsal = Rehearsal(cast, goal, meter, pattern)
     depth = rehearsal.run()
     total = meter.total

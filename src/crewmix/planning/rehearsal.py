@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crewmix.chat.base import PatternSource
 from crewmix.chat.patterns import make_pattern
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.filled import filled
@@ -29,7 +30,7 @@ class Rehearsal:
         pattern: A chat pattern given in Python, for tasks without a `chat` of their own.
     """
 
-    def __init__(self, cast: Cast, goal: str, meter: Meter, pattern: object | None = None) -> None:
+    def __init__(self, cast: Cast, goal: str, meter: Meter, pattern: PatternSource | None = None) -> None:
         self.tasks = _tasks(cast.crew, goal, meter.worst)
         self._cast = cast
         self._crew = cast.crew

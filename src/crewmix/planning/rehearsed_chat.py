@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crewmix.agents.base import Contribution
+from crewmix.agents.base import Contribution, Failure
 from crewmix.chat.base import Choose, Done, Judge, Message, Pattern, Ruling, Speakers, Transcript, View
 from crewmix.chat.graph.fields import made_up
 from crewmix.definitions.seats import Seat
@@ -122,6 +122,9 @@ class RehearsedChat:
 
     def _said(self, seat: Seat, view: View) -> Contribution:
         worst = self._meter.worst
+        if worst and self._chair.chat.pattern == "handoff" and not view.pass_to:
+            # Its turn fails, so the floor goes back to who passed it on: that makes for the longest talk.
+            return Contribution(seat.name, "", failure=Failure("worst", "made up"))
         agrees = self._agrees(seat)
         text = _agreed(self._chair.synthesis) if agrees else _word(seat.name, self._transcript.round + 1)
         verdict = None if not seat.role.approves else "revise" if worst else "approve"
@@ -136,10 +139,12 @@ class RehearsedChat:
         return chat.pattern == "vote" and members.index(seat.name) < chat.stop.agree - 1
 
     def _passed_to(self, seat: Seat, view: View) -> str | None:
-        """At worst always someone; else whoever has not spoken yet, if anyone."""
+        """At worst always someone, best one who can pass on as well; else whoever has not spoken yet, if anyone."""
         spoken = [seat.name, *(m.role for m in self._transcript.messages)]
-        others = view.pass_to if self._meter.worst else [name for name in view.pass_to if name not in spoken]
-        return min(others, key=spoken.count, default=None)
+        if not self._meter.worst:
+            return next((name for name in view.pass_to if name not in spoken), None)
+        passing = [name for name in view.pass_to if self._pattern.view(self._transcript, name).pass_to]
+        return min(passing or view.pass_to, key=spoken.count, default=None)
 
 
 def _word(name: str, number: int) -> str:

@@ -17,6 +17,7 @@ from crewmix.runs.find import find_run
 
 if TYPE_CHECKING:
     from crewmix.agents.human import Asker
+    from crewmix.chat.base import PatternSource
     from crewmix.tools.base import Approver
 
 
@@ -26,7 +27,7 @@ def resume(
     *,
     tools: Sequence[object] = (),
     models: Mapping[str, ModelSource] | None = None,
-    pattern: object | None = None,
+    pattern: PatternSource | None = None,
     budget: BudgetSpec | Mapping[str, Any] | None = None,
     on_event: Callable[[Event], None] | None = None,
     deltas: bool = False,

@@ -28,6 +28,8 @@ class Draft:
     model: str = ""
     role: str = ""
     """The crew role of the author."""
+    llm: str = ""
+    """The author's model, as the crew calls it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from crewmix.chat.base import Done, Message, Pattern, Speakers, Transcript, View
 from crewmix.chat.graph.course import Course, course_of
 from crewmix.chat.graph.map import Map, Node, draw_map
 from crewmix.chat.setting import Setting
+from crewmix.definitions.bounds import authors
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,11 @@ class EveryWay:
     def drafts(self, chat: Transcript) -> tuple[Message, ...]:
         """Everything that may be said last."""
         said = self._said(chat)
+        nodes = {name: node.spec for name, node in self.map.nodes.items()}
+        reviews = {name for name, node in self.map.nodes.items() if node.reviews}
         ends = [name for name, node in self.map.nodes.items() if _may_end(self.map, node)]
-        offering = {author for end in ends for author in _authors(self.map, end)}
-        if all(self.map.nodes[name].reviews for name in self.map.starts):
+        offering = {author for end in ends for author in authors(end, nodes, self.map.sources, reviews)}
+        if reviews.issuperset(self.map.starts):
             offering.update(ends)
         return _in_order(chat, (m for name in offering for m in said.get(name, ())))
 
@@ -162,23 +165,5 @@ def _all_waves(drawn: Map) -> Iterator[tuple[str, ...]]:
 
 
 def _may_end(drawn: Map, node: Node) -> bool:
-    """Whether a path can end here: no way is always open. Limits close ways only to nodes that speak repeatedly."""
+    """Whether a path can end here: no way is always open. In a circle, limits and failures can end it anywhere."""
     return node.name in drawn.repeated or all(way.when for way in node.ways)
-
-
-def _authors(drawn: Map, end: str) -> set[str]:
-    """Where drafts can come from when a path ends here: before a review, and before a node that may be passed over."""
-    found: set[str] = set()
-    seen: set[str] = set()
-    ahead = [end]
-    while ahead:
-        name = ahead.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        node = drawn.nodes[name]
-        if not node.reviews:
-            found.add(name)
-        if node.reviews or node.spec.each:
-            ahead += drawn.sources[name]
-    return found

@@ -10,7 +10,8 @@ The answer of a draft is what it states last as such (see `final_answer`), broug
 - `auto`: `label` where there are `choices`, otherwise what most of the drafts state; that may also be a Python literal with text
   in it, `['a', 1]`, which keeps its case, punctuation and spacing.
 
-A draft casts one ballot, whatever it says about the others.
+A draft casts one ballot, whatever it says about the others. What `auto` finds may change while drafts arrive; a chat with `stop`
+looks at all drafts so far, and the vote that follows counts the same ones, so both read them alike.
 """
 
 from __future__ import annotations

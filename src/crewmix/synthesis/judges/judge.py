@@ -17,7 +17,7 @@ from crewmix.errors import BadReplyError, ModelError
 from crewmix.journal.events import Warned
 from crewmix.journal.run import Scope
 from crewmix.knowledge.sources import cited
-from crewmix.models.types import Brief, ModelRequest
+from crewmix.models.types import ModelRequest
 from crewmix.result import Score
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages
 from crewmix.synthesis.distinct import distinct
@@ -69,8 +69,6 @@ class Judge:
 
     async def merge(self, scope: Scope, question: Question, drafts: tuple[Draft, ...]) -> Answer:
         """The draft with the best marks; see `Synthesis.merge`."""
-        if len(drafts) == 1:
-            return Answer(drafts[0].text)
         unlike = distinct(scope, drafts)
         shown = unlike.shown
         jobs = [
@@ -135,15 +133,7 @@ class Judge:
 
     def _request(self, question: Question, piece: Piece, task: str = "", time: int = 0) -> ModelRequest:
         reader = self._reader
-        brief = Brief(
-            purpose="judge",
-            role=reader.role.name,
-            goal=question.goal,
-            task=task,
-            question=question.task,
-            drafts=(piece.text,),
-            criteria=self._criteria,
-        )
+        brief = replace(reader.brief("judge", task, question, [piece]), criteria=self._criteria)
         ask = _ASK.format(criteria="\n".join(f"- {criterion}" for criterion in self._criteria))
         system = "\n\n".join([reader.who, ask, piece.quoted])
         return replace(
@@ -156,8 +146,6 @@ class Judge:
 
     def stages(self, question: Question, drafts: tuple[Draft, ...], *, worst: bool) -> Stages:
         """All markings at once; at worst each call is made twice."""
-        if len(drafts) == 1:
-            return ()
         reader = self._reader
         room = reader.room(self._request(question, Piece(_HEAD, "")))
         output = None if worst else _TOKENS_A_MARK * (len(self._criteria) + 1)

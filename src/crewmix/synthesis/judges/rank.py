@@ -54,8 +54,6 @@ class Rank:
 
     async def merge(self, scope: Scope, question: Question, drafts: tuple[Draft, ...]) -> Answer:
         """The draft that comes out first; see `Synthesis.merge`."""
-        if len(drafts) == 1:
-            return Answer(drafts[0].text)
         unlike = distinct(scope, drafts)
         shown = unlike.shown
         if len(shown) == 1:
@@ -181,8 +179,6 @@ class Rank:
 
     def stages(self, question: Question, drafts: tuple[Draft, ...], *, worst: bool) -> Stages:
         """All rankings at once, each of one call or one for each window; at worst each call is made twice."""
-        if len(drafts) == 1:
-            return ()
         reader = self._reader
         listwise = self._spec.compare == "listwise"
         everyone = _pieces(drafts)

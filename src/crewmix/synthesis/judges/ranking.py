@@ -10,7 +10,7 @@ from typing import Any
 
 from crewmix.errors import BadReplyError
 from crewmix.journal.run import Scope
-from crewmix.models.types import Brief, ModelRequest
+from crewmix.models.types import ModelRequest
 from crewmix.synthesis.base import Question
 from crewmix.synthesis.readers.overflow import Piece
 from crewmix.synthesis.readers.reader import Asker, Reader, request_text
@@ -61,15 +61,7 @@ def ranking_request(
     """
     labels = tuple(map(label, range(len(pieces))))
     shown = [replace(piece, head=f"Response {name}") for piece, name in zip(pieces, labels, strict=True)]
-    brief = Brief(
-        purpose="rank",
-        role=asker.role.name,
-        goal=question.goal,
-        task=task,
-        question=question.task,
-        drafts=tuple(piece.text for piece in pieces),
-        candidates=labels,
-    )
+    brief = replace(asker.brief("rank", task, question, pieces), candidates=labels)
     example = str(list(reversed(labels[:3]))).replace("'", '"')
     ask = _ASK.format(count=len(pieces), example=example)
     system = "\n\n".join([asker.who, ask, *(piece.quoted for piece in shown)])

@@ -56,8 +56,6 @@ class Tested:
             QuorumError: No draft holds a program.
             SandboxUnavailableError: Nothing can be run on this machine.
         """
-        if len(drafts) == 1:
-            return Answer(drafts[0].text)
         await asyncio.to_thread(require_sandbox)
         programs = {place: p for place, draft in enumerate(drafts) if (p := find_program(draft.text)) is not None}
         if not programs:
@@ -75,12 +73,16 @@ class Tested:
                 else "there are no usable tests"
             )
             scope.emit(Warned(code="tested", message=text))
+        elif result.tied:
+            first, *others = result.tied
+            text = (
+                f"{' and '.join((first, *others))} have equal evidence for different behaviour; {first} was given first"
+            )
+            scope.emit(Warned(code="tie", message=text))
         return result.answer()
 
     def stages(self, question: Question, drafts: tuple[Draft, ...], *, worst: bool) -> Stages:
         """All calls for tests together."""
-        if len(drafts) == 1:
-            return ()
         programs = [program for draft in drafts if (program := find_program(draft.text)) is not None]
         size = sum(len(message.content) for message in self._messages(question, programs))
         return ((PlannedCall(self._role, self._llm, size // 4),) * self._calls,)
@@ -163,7 +165,7 @@ class _Outcome:
     @property
     def groups(self) -> tuple[Group, ...]:
         """Programs of equal behaviour, best first: those that pass most given tests before all others."""
-        must = {place: sum(trial.passed[: self.given]) for place, trial in self.trials.items()}
+        must = {place: self._given_passed(place) for place in self.trials}
         places: list[int] = sorted(self.trials, key=lambda place: (-must[place], place))
         groups: list[Group] = []
         for level in dict.fromkeys(must[place] for place in places):
@@ -172,10 +174,21 @@ class _Outcome:
             groups += [Group(tuple(peers[n] for n in group.programs), group.tests) for group in found]
         return tuple(groups)
 
+    def _given_passed(self, place: int) -> int:
+        return sum(self.trials[place].passed[: self.given])
+
     @property
     def evidence(self) -> bool:
         """Whether any program passes any test."""
         return self.groups[0].tests > 0
+
+    @property
+    def tied(self) -> tuple[str, ...]:
+        """Who stands for each of the groups that are level with the best one; empty = it is ahead alone."""
+        first, *others = self.groups
+        most = self._given_passed(first.programs[0])
+        level = [g for g in others if g.score == first.score and self._given_passed(g.programs[0]) == most]
+        return tuple(self.drafts[g.programs[0]].author for g in (first, *level)) if level else ()
 
     def answer(self) -> Answer:
         """The first draft of the best group."""
@@ -189,7 +202,7 @@ class _Outcome:
             sources=draft.sources,
             dissent=self._dissent(groups, chosen),
             confidence=len(best.programs) / len(self.drafts) if self.evidence else 0.0,
-            ballots=tuple(Ballot(d.author, self._choice(groups, place)) for place, d in enumerate(self.drafts)),
+            ballots=tuple(self._ballot(groups, place) for place in range(len(self.drafts))),
             scores=tuple(
                 Score(d.author, float(self._passes(place)), len(d.text.split()), by="tests passed")
                 for place, d in enumerate(self.drafts)
@@ -201,11 +214,15 @@ class _Outcome:
     def _passes(self, place: int) -> int:
         return sum(self.trials[place].passed) if place in self.trials else 0
 
-    def _choice(self, groups: Sequence[Group], place: int) -> str:
+    def _ballot(self, groups: Sequence[Group], place: int) -> Ballot:
+        """What a draft's program does, and the tests it passes as weight: that of a group adds up to its score."""
+        author, most = self.drafts[place].author, self._given_passed(groups[0].programs[0])
         for number, group in enumerate(groups, 1):
             if place in group.programs and group.tests:
-                return f"behaviour {number}: passes {group.tests} of {len(self.tests)} tests"
-        return ""
+                weight = group.tests if self._given_passed(place) == most else 0
+                choice = f"behaviour {number}: passes {group.tests} of {len(self.tests)} tests"
+                return Ballot(author, choice, float(weight))
+        return Ballot(author, "", 0.0)
 
     def _dissent(self, groups: Sequence[Group], chosen: int) -> tuple[str, ...]:
         lines = [

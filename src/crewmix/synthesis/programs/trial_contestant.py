@@ -21,6 +21,15 @@ def read(descriptor: int, length: int) -> bytes:
     return content
 
 
+def settled(value: object) -> object:
+    """The value, or what comes of it where it is a coroutine."""
+    if not isinstance(value, types.CoroutineType):
+        return value
+    import asyncio  # not before it is needed: it takes longer to import than most programs run
+
+    return asyncio.run(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
 def main() -> None:
     """Answer until nobody asks any more."""
     asked, told = int(sys.argv[1]), int(sys.argv[2])
@@ -30,7 +39,7 @@ def main() -> None:
         text = read(asked, int.from_bytes(read(asked, 8))).decode()
         try:
             if loaded:
-                reply = b"v" + pickle.dumps(eval(text, program.__dict__))
+                reply = b"v" + pickle.dumps(settled(eval(text, program.__dict__)))
             else:
                 exec(compile(text, "program", "exec"), program.__dict__)
                 reply, loaded = b"v", True

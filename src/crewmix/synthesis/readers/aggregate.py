@@ -17,7 +17,7 @@ from crewmix.definitions.spec import SynthesisSpec
 from crewmix.journal.events import Warned
 from crewmix.journal.run import Scope
 from crewmix.knowledge.sources import cited
-from crewmix.models.types import Brief, ModelRequest
+from crewmix.models.types import ModelRequest
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages
 from crewmix.synthesis.distinct import distinct
 from crewmix.synthesis.order import shuffled
@@ -60,8 +60,6 @@ class Aggregate:
 
     async def merge(self, scope: Scope, question: Question, drafts: tuple[Draft, ...]) -> Answer:
         """One answer from the drafts; see `Synthesis.merge`."""
-        if len(drafts) == 1:
-            return Answer(drafts[0].text)
         return await self.combine(scope, question, self.arranged(scope, question, drafts))
 
     def arranged(self, scope: Scope, question: Question, drafts: Sequence[Draft]) -> tuple[Draft, ...]:
@@ -114,8 +112,8 @@ class Aggregate:
             standing, pieces = Piece(_STANDING, text, "the answer so far"), window.rest
 
     def stages(self, question: Question, drafts: tuple[Draft, ...], *, worst: bool) -> Stages:
-        """One call for two drafts or more; more of them where the drafts outgrow the context."""
-        return () if len(drafts) == 1 else self.combining(question, drafts, worst=worst)
+        """One call; more of them where the drafts outgrow the context."""
+        return self.combining(question, drafts, worst=worst)
 
     def combining(self, question: Question, drafts: Sequence[Draft], *, worst: bool) -> Stages:
         """The calls that `combine` will make of such drafts."""
@@ -140,15 +138,9 @@ class Aggregate:
         return self._request("", _reviewed(question, [""] * len(question.reviews)), (), drafts)
 
     def _request(self, task: str, question: Question, pieces: Sequence[Piece], drafts: Sequence[Draft]) -> ModelRequest:
-        brief = Brief(
-            purpose="synthesize",
-            role=self._reader.role.name,
-            goal=question.goal,
-            task=task,
-            question=question.task,
-            drafts=tuple(piece.text for piece in pieces),
+        brief = replace(
+            self._reader.brief("synthesize", task, question, pieces),
             messages=tuple((review.author, review.text) for review in question.reviews),
-            context=tuple((piece.author, piece.part) for piece in pieces) if question.parts else (),
         )
         return self._reader.request(brief, self._system(question, pieces, drafts), request_text(question))
 

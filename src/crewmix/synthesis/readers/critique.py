@@ -13,7 +13,7 @@ from crewmix.definitions.spec import SynthesisSpec
 from crewmix.errors import ModelError
 from crewmix.journal.events import Warned
 from crewmix.journal.run import Scope
-from crewmix.models.types import Brief, ModelRequest
+from crewmix.models.types import ModelRequest
 from crewmix.synthesis.base import Answer, Desk, Draft, PlannedCall, Question, Stages
 from crewmix.synthesis.readers.aggregate import Aggregate, numbered
 from crewmix.synthesis.readers.overflow import Piece, groups
@@ -42,8 +42,6 @@ class CritiqueCombine:
 
     async def merge(self, scope: Scope, question: Question, drafts: tuple[Draft, ...]) -> Answer:
         """One answer from the drafts; see `Synthesis.merge`."""
-        if len(drafts) == 1:
-            return Answer(drafts[0].text)
         shown = self._aggregate.arranged(scope, question, drafts)
         pieces = numbered(question, shown)
 
@@ -93,8 +91,6 @@ class CritiqueCombine:
 
     def stages(self, question: Question, drafts: tuple[Draft, ...], *, worst: bool) -> Stages:
         """The critique, or one for each group, then the answer."""
-        if len(drafts) == 1:
-            return ()
         pieces = numbered(question, drafts)
         stages, calls = self._planned(question, pieces)
         length = max((draft.text for draft in drafts), key=len)
@@ -115,15 +111,7 @@ class CritiqueCombine:
 
     def _request(self, task: str, question: Question, pieces: Sequence[Piece]) -> ModelRequest:
         judge = self._judge
-        brief = Brief(
-            purpose="critique",
-            role=judge.role.name,
-            goal=question.goal,
-            task=task,
-            question=question.task,
-            drafts=tuple(piece.text for piece in pieces),
-            context=tuple((piece.author, piece.part) for piece in pieces) if question.parts else (),
-        )
+        brief = judge.brief("critique", task, question, pieces)
         things = "answers to parts of the user's request" if question.parts else "responses to the user's request"
         ask = _ASK.format(count=len(pieces), things=things)
         system = "\n\n".join([judge.who, ask, *(piece.quoted for piece in pieces)])

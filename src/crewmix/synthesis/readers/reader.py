@@ -13,7 +13,7 @@ from crewmix.errors import ContextTooLongError, ModelError
 from crewmix.journal.events import Warned
 from crewmix.journal.run import Scope
 from crewmix.models.tokens import most_input, usual_input
-from crewmix.models.types import Brief, ChatMessage, ModelRequest
+from crewmix.models.types import Brief, ChatMessage, ModelRequest, Purpose
 from crewmix.synthesis.base import PlannedCall, Question, Stages
 from crewmix.synthesis.readers import overflow
 from crewmix.synthesis.readers.overflow import Piece
@@ -53,6 +53,25 @@ class Asker:
     def who(self) -> str:
         """How its prompts begin."""
         return f"You are {self.role.role}. {self.role.backstory}".strip() + f"\nYour goal: {self.role.goal}"
+
+    def brief(self, purpose: Purpose, task: str, question: Question, pieces: Sequence[Piece]) -> Brief:
+        """What a call that reads these pieces is made from; where they answer parts of the goal, with those.
+
+        Args:
+            purpose: What the call is for.
+            task: The task's id.
+            question: What the pieces answer.
+            pieces: What is read, as it is shown.
+        """
+        return Brief(
+            purpose=purpose,
+            role=self.role.name,
+            goal=question.goal,
+            task=task,
+            question=question.task,
+            drafts=tuple(piece.text for piece in pieces),
+            context=tuple((piece.author, piece.part) for piece in pieces) if question.parts else (),
+        )
 
     def request(self, brief: Brief, system: str, user: str) -> ModelRequest:
         """A call of the model with the role's own settings."""
@@ -170,15 +189,7 @@ class Reader(Asker):
     def _summary(self, question: Question, piece: Piece, limit: int, task: str) -> ModelRequest:
         words = max(_LEAST_WORDS, limit // _TOKENS_A_WORD)
         system = f"{self.who}\n\n{_SUMMARISE.format(words=words)}"
-        brief = Brief(
-            purpose="summarise",
-            role=self.role.name,
-            goal=question.goal,
-            task=task,
-            question=question.task,
-            drafts=(piece.text,),
-            limit=words,
-        )
+        brief = replace(self.brief("summarise", task, question, [piece]), limit=words)
         empty = self.request(brief, system, f"{question.task}\n\n{replace(piece, text='').quoted}")
         fitting = overflow.trimmed([piece], self.room(empty))[0]
         return self.request(replace(brief, drafts=(fitting.text,)), system, f"{question.task}\n\n{fitting.quoted}")

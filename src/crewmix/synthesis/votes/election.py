@@ -126,8 +126,9 @@ def _check_quorum(poll: Poll, quorum: int) -> None:
         return
     held = "no draft holds" if not found else f"only {found} of {len(poll.ballots)} drafts hold"
     wanted = f", and {quorum} are needed" if quorum > 1 else ""
+    without = f"; without one: {', '.join(silent)}" if silent else ""
     raise QuorumError(
-        f"{held} an answer that can be counted{wanted}; without one: {', '.join(silent) or 'nobody'}",
+        f"{held} an answer that can be counted{wanted}{without}",
         hint="say what an answer is with `synthesis.answer`, ask for it in the task, or lower `synthesis.quorum`",
     )
 

@@ -44,8 +44,9 @@ def standings(spec: SynthesisSpec, root: Path) -> PerDraft:
 
 
 def known(values: Mapping[str, float], draft: Draft, otherwise: float) -> float:
-    """What is known of a draft's author: by its name, then its role, then its model."""
-    return next((values[name] for name in (draft.author, draft.role, draft.model) if name in values), otherwise)
+    """What is known of a draft's author: by its name, then its role, then its model, in the crew's words or in full."""
+    names = (draft.author, draft.role, draft.llm, draft.model)
+    return next((values[name] for name in names if name in values), otherwise)
 
 
 def _by_record(spec: SynthesisSpec, root: Path) -> PerDraft:
