@@ -68,14 +68,14 @@ async def work_task(scope: Scope, work: Workplace, task: Task, needed: Sequence[
         here = place if attempt == 0 else place.at(f"retry.{attempt}")
         known = here.recorded("failure", {"task": task.id})
         if known is not None:
-            reason = known["message"]
+            reason = _why(known["message"], known.get("hint"))
             continue
         try:
             worked = await _attempt(here, work, task, needed, goal)
         except BudgetExceededError as error:
             return _finished(place, Worked(_failed(task, error.message), error))
         except (ModelError, QuorumError) as error:
-            reason = error.message
+            reason = _why(error.message, error.hint)
             await here.accept_failure({"task": task.id}, error)
         else:
             return _finished(place, worked)
@@ -241,6 +241,10 @@ def _spoken(task: str, message: Message) -> SpokenMessage:
     said = message.contribution
     failure = said.failure.message if said.failure else None
     return SpokenMessage(task, message.role, message.round, message.text, said.verdict, failure)
+
+
+def _why(message: str, hint: str | None) -> str:
+    return message if hint is None else f"{message} ({hint})"
 
 
 def _failed(task: Task, reason: str) -> TaskResult:

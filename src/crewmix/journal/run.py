@@ -199,7 +199,7 @@ class Scope:
         """
 
         async def outcome() -> Json:
-            return {"code": error.code, "message": error.message}
+            return error.as_dict()
 
         await self.effect("failure", request, outcome)
 
