@@ -141,7 +141,7 @@ async def test_accepted_failures_are_remembered_until_the_run_is_retried(store):
     assert scope.recorded("failure", {"round": 1}) is None
     await scope.accept_failure({"round": 1}, StorageError("broken"))
     again = Scope(await resumed(store), "here")
-    assert again.recorded("failure", {"round": 1}) == {"code": "storage", "message": "broken"}
+    assert again.recorded("failure", {"round": 1}) == {"code": "storage", "message": "broken", "hint": None}
     epoch = await store.claim("run1", forget=("failure",))
     assert Scope(Run("run1", store, epoch), "here").recorded("failure", {"round": 1}) is None
 
