@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from crewmix.cli.text import call, clean, count, one_line
@@ -38,26 +38,21 @@ def facts(event: e.Event) -> list[str]:
 
 def model_lines(models: Mapping[str, Any]) -> list[str]:
     """Which model serves under which name and why; says so when it is none."""
-    names: dict[tuple[str, str], list[str]] = {}
-    for name, (model, why) in models.items():
-        names.setdefault((model, why), []).append(name)
-    lines = [clean(f"{_named(n)}: {model} ({why})") for (model, why), n in names.items()]
-    if any(model == OFFLINE for model, _ in models.values()):
-        lines.append(NO_MODEL)
-    return lines
-
-
-def _named(names: Sequence[str]) -> str:
-    return f"{'model' if len(names) == 1 else 'models'} {', '.join(names)}"
+    return _serving({name: (model, f"{model} ({why})") for name, (model, why) in models.items()})
 
 
 def serving_lines(models: Mapping[str, str]) -> list[str]:
     """Which model would serve under which names; says so when it is none."""
+    return _serving({name: (model, model) for name, model in models.items()})
+
+
+def _serving(models: Mapping[str, tuple[str, str]]) -> list[str]:
+    """A line for all names with the same text; `models`: name -> (model, text)."""
     names: dict[str, list[str]] = {}
-    for name, model in models.items():
-        names.setdefault(model, []).append(name)
-    lines = [clean(f"{_named(n)}: {model}") for model, n in names.items()]
-    return [*lines, NO_MODEL] if OFFLINE in names else lines
+    for name, (_, text) in models.items():
+        names.setdefault(text, []).append(name)
+    lines = [clean(f"{'model' if len(n) == 1 else 'models'} {', '.join(n)}: {text}") for text, n in names.items()]
+    return [*lines, NO_MODEL] if any(model == OFFLINE for model, _ in models.values()) else lines
 
 
 def _run_started(event: e.RunStarted) -> list[str]:

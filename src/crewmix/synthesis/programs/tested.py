@@ -10,10 +10,11 @@ import ast
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from crewmix.agents.prompts import quote
 from crewmix.definitions.spec import SynthesisSpec
-from crewmix.errors import CrewmixError, ModelError, QuorumError
+from crewmix.errors import ModelError, QuorumError
 from crewmix.journal.events import Warned
 from crewmix.journal.run import Scope
 from crewmix.models.types import Brief, ChatMessage, ModelRequest
@@ -22,6 +23,7 @@ from crewmix.synthesis.base import Answer, Desk, Draft, PlannedCall, Question, S
 from crewmix.synthesis.programs.agreement import Group, agreement
 from crewmix.synthesis.programs.find import MOST_TESTS, find_program, find_tests, signatures
 from crewmix.synthesis.programs.trial import Trial, try_program
+from crewmix.synthesis.together import Job, together
 from crewmix.tools.sandbox import require_sandbox
 
 _DUTY = """\
@@ -89,27 +91,17 @@ class Tested:
 
     async def _ask(self, scope: Scope, question: Question, programs: Sequence[str], *, enough: bool) -> tuple[str, ...]:
         messages = self._messages(question, programs)
-        calls = [
-            self._ask_once(scope.at(f"tests.{n}", role=self._role.name), question, messages, n)
+        jobs: list[Job[str]] = [
+            (scope.at(f"tests.{n}", role=self._role.name), partial(self._ask_once, question, messages, n))
             for n in range(self._calls)
         ]
-        replies = await asyncio.gather(*calls, return_exceptions=True)
-        failures = [reply for reply in replies if isinstance(reply, BaseException)]
-        for failure in failures:
-            if not isinstance(failure, ModelError) or (len(failures) == self._calls and not enough):
-                raise failure
-        for number, reply in enumerate(replies):
-            if isinstance(reply, CrewmixError):
-                place = scope.at(f"tests.{number}", role=self._role.name)
-                if place.recorded("failure", {"tests": number}) is None:
-                    await place.accept_failure({"tests": number}, reply)
+        replies = await together(jobs, least=0 if enough else 1)
+        for (place, _), reply in zip(jobs, replies, strict=True):
+            if isinstance(reply, ModelError):
                 place.emit(Warned(code="tested", message=f"a call for test cases failed: {reply.message}"))
         return tuple(test for reply in replies if isinstance(reply, str) for test in find_tests(reply))
 
-    async def _ask_once(self, scope: Scope, question: Question, messages: tuple[ChatMessage, ...], number: int) -> str:
-        known = scope.recorded("failure", {"tests": number})
-        if known is not None:
-            raise ModelError(known["message"])
+    async def _ask_once(self, question: Question, messages: tuple[ChatMessage, ...], number: int, scope: Scope) -> str:
         request = ModelRequest(
             model=self._llm,
             messages=messages,
