@@ -20,7 +20,7 @@ from crewmix.loop import at_home, wait_for
 if TYPE_CHECKING:
     from crewmix.agents.human import Asker
     from crewmix.chat.base import PatternSource
-    from crewmix.journal.store import RunRow
+    from crewmix.journal.rows import RunRow
     from crewmix.models.types import Model
     from crewmix.planning.estimate import Estimate
     from crewmix.result import RunResult

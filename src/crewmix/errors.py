@@ -184,9 +184,22 @@ class FencedError(RunError):
 
 
 class ReplayMissError(RunError):
-    """A replay met a call that the journal does not hold."""
+    """A replay met a call that the journal does not hold. The message shows the nearest recording and the first difference."""
 
     code = "replay_miss"
+
+
+class WaitingError(RunError):
+    """The run waits for a person who is not there. It can be answered (`crewmix answer`) and resumed on any process, any day."""
+
+    code = "waiting"
+    exit_code = 4
+
+
+class RunFileError(UserError):
+    """A file is no exported run, or is damaged."""
+
+    code = "run_file"
 
 
 class ModelError(RunError):

@@ -20,11 +20,12 @@ from crewmix.journal.events import Event, RunFinished, RunStarted, Warned
 from crewmix.journal.lock import lock_run, release_run
 from crewmix.journal.open import open_store
 from crewmix.journal.redact import Redactor
+from crewmix.journal.rows import RunRow
 from crewmix.journal.run import Run, Scope
-from crewmix.journal.store import RunRow, SqliteStore
+from crewmix.journal.store import SqliteStore
 from crewmix.ledgers import open_ledger
 from crewmix.models.profile import Profile
-from crewmix.models.types import Model, ModelReply
+from crewmix.models.types import Model
 from crewmix.orchestrate import orchestrate
 from crewmix.result import NOT_KEPT, RunResult
 from crewmix.staff import Staff, find_staff
@@ -99,7 +100,7 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
             await store.create_run(run_id, crew.name, goal, redactor.data(record))
         run = Run(run_id, store, epoch, redactor)
         tally = Tally()
-        tally.paid_before(ModelReply.from_dict(reply) for _, reply in run.answered("model"))
+        tally.paid_before(run.recordings("model"))
         run.listen(tally.hear)
         if launch.on_event is not None:
             run.listen(launch.on_event, deltas=launch.deltas)

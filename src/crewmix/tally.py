@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from crewmix.journal.events import Event, MemberFailed, ModelCalled, TaskFinished, Warned
 from crewmix.journal.place import members_around
+from crewmix.journal.rows import Recording
 from crewmix.journal.run import Scope
 from crewmix.models.types import ModelReply, Usage
 from crewmix.orchestrate import Outcome
@@ -24,9 +26,12 @@ class Tally:
         self.whole = True
         """Whether every member of every chat answered and every task is done, also within crews that work roles."""
 
-    def paid_before(self, replies: Iterable[ModelReply]) -> None:
+    def paid_before(self, calls: Iterable[Recording]) -> None:
         """Count what the run had paid for before this process took it up, whether or not it is asked for again."""
-        for reply in replies:
+        for call in calls:
+            if call.response is None or call.inherited:
+                continue
+            reply = ModelReply.from_dict(json.loads(call.response))
             if not reply.cached:
                 self._count(reply.usage, reply.cost)
 
@@ -41,6 +46,7 @@ class Tally:
                     event.output_tokens,
                     event.cached_tokens,
                     event.reasoning_tokens,
+                    event.cache_write_tokens,
                     event.estimated,
                 )
                 self._count(usage, None if event.cost is None else Decimal(str(event.cost)))

@@ -198,7 +198,7 @@ async def test_runs_are_found_by_id_prefix_or_as_the_last_one(store):
 async def test_a_thousand_writes_at_once_are_all_kept(store):
     run = await started(store)
     await asyncio.gather(*(Scope(run, f"s{n}").effect("model", n, answering(n, [])) for n in range(1000)))
-    assert sorted(json.loads(v) for v in store.effects("run1").values()) == list(range(1000))
+    assert sorted(json.loads(r.response) for r in store.recordings("run1")) == list(range(1000))
 
 
 async def test_a_locked_database_is_a_clear_error_and_not_a_hang(tmp_path):
@@ -234,4 +234,4 @@ async def test_a_secret_with_quotes_and_line_breaks_is_hidden_too(store):
     await store.flush()
     assert shown.message == "<[redacted]>"
     assert store.events("run1")[0]["message"] == "<[redacted]>"
-    assert [json.loads(v) for v in store.effects("run1").values()] == [{"b": "[redacted]"}]
+    assert [json.loads(r.response) for r in store.recordings("run1")] == [{"b": "[redacted]"}]

@@ -227,7 +227,7 @@ async def test_secrets_reach_neither_errors_nor_events_nor_the_journal(monkeypat
             assert secret not in repr(here.events)
             await here.run.store.flush()
             assert secret not in json.dumps(here.run.store.events("run"))
-            assert secret not in repr(here.run.store._read("select * from effects"))
+            assert secret not in repr(here.run.store.read("select * from effects"))
 
 
 async def test_a_python_model_that_raises_is_a_typed_error():

@@ -20,6 +20,9 @@ def model_uses(parts: Parts) -> Iterator[tuple[str, Node]]:
     """Every model that roles, chats and syntheses name, and where."""
     for member in (*parts.roles, *parts.others):
         yield member.role.llm, member.node.at("llm")
+    for name, model in parts.models.items():
+        for place, text in enumerate(model.fallback):
+            yield text, parts.node.at("models", name, "fallback", place)
     owners = [(parts.spec.chat, parts.spec.synthesis, parts.node)]
     for work in parts.tasks:
         owners.append((work.task.chat or ChatSpec(), work.task.synthesis or SynthesisSpec(), work.node))

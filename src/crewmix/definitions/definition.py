@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from crewmix.definitions.spec import (
     ApproveSpec,
@@ -55,6 +55,8 @@ class CrewDefinition:
     """Placeholders with their value; None = must be given at the start."""
     budget: BudgetSpec | None
     on_task_failure: FailureSpec
+    review: Literal["none", "plan"]
+    """`plan`: a person sees the plan before its tasks begin."""
     approve: tuple[ApproveSpec, ...]
     crews: Mapping[str, CrewDefinition] = field(default_factory=lambda: _NO_CREWS)
     """The crews that work roles with `crew`, by that name."""
@@ -94,6 +96,7 @@ class CrewDefinition:
             "inputs": dict(self.inputs),
             "budget": self.budget and _dump(self.budget),
             "on_task_failure": _dump(self.on_task_failure),
+            "review": self.review,
             "approve": [_dump(rule) for rule in self.approve],
             "crews": {name: crew.as_dict() for name, crew in sorted(self.crews.items())},
         }

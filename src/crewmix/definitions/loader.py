@@ -134,6 +134,7 @@ class Loader:
             inputs=dict(spec.inputs),
             budget=spec.budget,
             on_task_failure=spec.on_task_failure,
+            review=spec.review,
             approve=spec.approve,
             crews={name: crew for name, crew in crews.items() if crew is not None},
             files=tuple(self.reader.files),

@@ -21,6 +21,7 @@ PROVIDERS = (
     "deepseek",
     "gemini",
     "groq",
+    "litellm",
     "llamacpp",
     "lmstudio",
     "mistral",

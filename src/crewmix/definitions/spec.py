@@ -29,6 +29,9 @@ class BudgetSpec(Spec):
     """Wall-clock time."""
     unpriced: Literal["allow", "deny"] = "deny"
     """Whether a call of unknown price may be made although `usd` is limited."""
+    keep_for_synthesis: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """The share of each limit that only syntheses may use, so that a run whose budget ends can still merge what it has. Nothing
+    is kept where no synthesis calls a model."""
 
 
 class Role(Spec):
@@ -150,12 +153,21 @@ class ModelSpec(Spec):
     """The most requests a minute."""
     tpm: Positive | None = None
     """The most tokens a minute."""
-    price: tuple[Annotated[Decimal, Field(ge=0)], Annotated[Decimal, Field(ge=0)]] | None = None
-    """US dollars per million input and output tokens; overrides the price table."""
+    price: Annotated[tuple[Annotated[Decimal, Field(ge=0)], ...], Field(min_length=2, max_length=3)] | None = None
+    """US dollars per million tokens: input, output and, if it differs, input read from the provider's prompt cache; overrides
+    the price table."""
+    fallback: tuple[str, ...] = ()
+    """Models that answer in its place when it does not, in order: names of the crew's models, or model strings."""
+    deadline: Annotated[float, Field(gt=0)] = 900.0
+    """Seconds one call may take in all, with every attempt and wait."""
     tools: bool = True
     """Whether the model can call tools."""
     json_schema: bool = True
-    """Whether the server accepts `response_format: json_schema`; else the schema goes into the prompt."""
+    """Whether the server holds answers to a JSON Schema itself; else the schema goes into the prompt."""
+    stream: bool = True
+    """Whether the server can stream; else answers come in one piece."""
+    stream_usage: bool = True
+    """Whether the server takes `stream_options`, to count the tokens of a stream."""
     cache: bool = False
     """Answer equal requests from the project's cache, at no cost."""
     params: dict[str, Any] = {}
@@ -208,6 +220,8 @@ class CrewSpec(Spec):
     """The whole run's budget."""
     on_task_failure: FailureSpec = FailureSpec()
     """What happens when a task fails."""
+    review: Literal["none", "plan"] = "none"
+    """`plan`: a person sees the plan, and may change it, before its tasks begin."""
     approve: tuple[ApproveSpec, ...] = ()
     """Consent rules for tools. Without a rule, tools that write, execute or reach the network ask."""
 

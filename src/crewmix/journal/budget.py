@@ -8,9 +8,10 @@ reservation is one uninterrupted step and needs no lock.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from crewmix.errors import BudgetExceededError
 
@@ -25,6 +26,19 @@ class Amount:
     calls: int = 0
     tokens: int = 0
     usd: Decimal | None = ZERO
+
+    def __add__(self, other: Amount) -> Amount:
+        usd = None if self.usd is None or other.usd is None else self.usd + other.usd
+        return Amount(self.calls + other.calls, self.tokens + other.tokens, usd)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The amount as JSON-able data."""
+        return {"calls": self.calls, "tokens": self.tokens, "usd": None if self.usd is None else str(self.usd)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Amount:
+        """The amount that `as_dict` described."""
+        return cls(data["calls"], data["tokens"], None if data["usd"] is None else Decimal(data["usd"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +56,15 @@ class Limits:
 class Ledger:
     """One budget and what was spent and reserved of it.
 
-    `on_mark` is called as (owner, limit, used, allowed, mark) when spending first passes 50 % and 80 % of a limit.
+    `on_mark` is called as (owner, limit, used, allowed, mark) when spending first passes 50 % and 80 % of a limit. `key`
+    identifies the ledger within its run, so that a resumed run finds what it paid for; empty = it is no run's own.
     """
 
     owner: str
     limits: Limits = Limits()
     on_mark: Callable[[str, str, float, float, float], None] | None = None
     clock: Callable[[], float] = time.monotonic
+    key: str = ""
     calls: int = 0
     tokens: int = 0
     usd: Decimal = ZERO

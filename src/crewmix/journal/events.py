@@ -46,6 +46,8 @@ class RunStarted(Event):
     goal: str
     models: Mapping[str, tuple[str, str]]
     resumed: bool = False
+    forked_from: str = ""
+    """The run whose answers this one took over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,14 @@ class PlanMade(Event):
     """The task graph is fixed. `tasks`: id, description, expected_output, roles and needs of each."""
 
     tasks: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReviewed(Event):
+    """A person looked at the plan before its tasks began. `changed`: the plan that counts is another one, in `PlanMade`."""
+
+    changed: bool
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +104,7 @@ class ModelCalled(Event):
     output_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
     estimated: bool = False
     cost: float | None = None
     cached: bool = False
@@ -111,6 +122,36 @@ class ModelRetried(Event):
     attempt: int
     error: str
     wait: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFellBack(Event):
+    """A model gave no usable answer and another one, `to`, is asked instead."""
+
+    role: str
+    model: str
+    to: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitOpened(Event):
+    """A provider failed so often in a row that nothing is sent to it for `seconds`."""
+
+    provider: str
+    seconds: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallShortened(Event):
+    """What is left of a budget does not pay for the longest answer, so the model was asked for a shorter one, in tokens."""
+
+    role: str
+    model: str
+    wanted: int
+    allowed: int
+    owner: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +262,25 @@ class TaskFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PersonAsked(Event):
+    """The run waits for a person. `kind`: `turn`, `question`, `approval` or `plan`; `question` is what the person reads."""
+
+    kind: str
+    role: str
+    question: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonAnswered(Event):
+    """A person answered; `recalled`: the answer came from the journal."""
+
+    kind: str
+    role: str
+    answer: str
+    recalled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalAsked(Event):
     """A tool wants to do something that needs consent; `answer` tells what was decided and by whom."""
 
@@ -251,7 +311,7 @@ class Warned(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
-    """The run is over. `status`: done, partial, failed, budget or cancelled."""
+    """The run is over. `status`: done, partial, failed, budget, waiting or cancelled."""
 
     status: str
     output: str

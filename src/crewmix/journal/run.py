@@ -15,15 +15,17 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from crewmix.errors import CrewmixError, RunCancelledError
-from crewmix.journal.budget import Ledger
+from crewmix.errors import CrewmixError, FencedError, RunCancelledError, StorageError
+from crewmix.journal.budget import Amount, Ledger
 from crewmix.journal.events import Event, TextDelta
+from crewmix.journal.failures import as_record, from_record
 from crewmix.journal.redact import Redactor
-from crewmix.journal.store import EffectKey, SqliteStore
+from crewmix.journal.rows import EffectKey, Recording, Spent
+from crewmix.journal.store import Intent, SqliteStore
 
 E = TypeVar("E", bound=Event)
 Json = Any
@@ -43,6 +45,50 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+class Charge:
+    """What an effect is booked with while it is performed, try by try. It is kept with the outcome, and by `commit` at once."""
+
+    def __init__(self, run: Run, key: EffectKey, ledgers: Sequence[Ledger], before: Amount) -> None:
+        self.current = Amount()
+        """What the try that goes on is booked with."""
+        self._before = before
+        self._run, self._key = run, key
+        self._by = tuple(ledger.key for ledger in ledgers if ledger.key)
+
+    @property
+    def amount(self) -> Amount:
+        """What all tries came to, those of earlier processes included."""
+        return self._before + self.current
+
+    def begin(self) -> None:
+        """Begin a further try."""
+        self._before, self.current = self.amount, Amount()
+
+    @property
+    def spent(self) -> Spent | None:
+        """As the journal keeps it; None for what costs nothing."""
+        return Spent(self.amount, self._by) if self.amount != Amount() else None
+
+    async def commit(self) -> None:
+        """Have the amount on disk before what it is for is sent.
+
+        Raises:
+            StorageError: The journal cannot be written.
+        """
+        self.keep()
+        await self._run.store.flush()
+
+    def keep(self, failure: str | None = None) -> None:
+        """Queue the amount, and how the last try ended, for writing."""
+        if self.spent is not None or failure is not None:
+            self._run.store.book_effect(self._run.run_id, self._key, Spent(self.amount, self._by), failure)
+
+
+Perform = Callable[[Charge], Awaitable[Json]]
+Missing = Callable[[EffectKey, Json], CrewmixError]
+"""Makes the error for an effect that a replay does not find."""
+
+
 class Run:
     """One goal worked by one crew: its id, journal, listeners and whether it was cancelled.
 
@@ -51,9 +97,20 @@ class Run:
         store: Where effects and events go.
         epoch: The epoch under which this process owns the run.
         redactor: Removes secrets from everything that is kept or shown.
+        recordings: The effects that are known; None = those of the store, if the run is older than this process.
+        missing: Given in a replay: nothing is performed, and what is not among the recordings raises the error it makes.
     """
 
-    def __init__(self, run_id: str, store: SqliteStore, epoch: int = 1, redactor: Redactor | None = None) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        store: SqliteStore,
+        epoch: int = 1,
+        redactor: Redactor | None = None,
+        *,
+        recordings: Iterable[Recording] | None = None,
+        missing: Missing | None = None,
+    ) -> None:
         self.run_id = run_id
         self.store = store
         self.epoch = epoch
@@ -63,13 +120,22 @@ class Run:
         """How many effects came from the journal."""
         self.performed = 0
         """How many effects were performed by this process."""
-        self._recorded = store.effects(run_id) if epoch > 1 else {}
+        if recordings is None:
+            recordings = store.recordings(run_id) if epoch > 1 else ()
+        self._recorded = {recording.key: recording for recording in recordings}
+        self._missing = missing
         self._seq = store.last_seq(run_id) if epoch > 1 else 0
         self._occurrences: Counter[tuple[str, str, str]] = Counter()
         self._freed: dict[tuple[str, str, str], list[int]] = {}
+        self._tried: dict[EffectKey, Amount] = {}
         self._listeners: list[Callable[[Event], None]] = []
         self.wants_deltas = False
         """Whether somebody watches text arrive; if not, models need not stream."""
+
+    @property
+    def replaying(self) -> bool:
+        """Whether nothing is performed."""
+        return self._missing is not None
 
     def listen(self, listener: Callable[[Event], None], *, deltas: bool = False) -> None:
         """Call `listener` with every event from now on, on the home loop; with `deltas` also with each `TextDelta`."""
@@ -101,50 +167,81 @@ class Run:
         self._occurrences[kind_of] += 1
         return self._occurrences[kind_of]
 
-    def answered(self, kind: str) -> Iterator[tuple[str, Json]]:
-        """Every effect of a kind that the journal held when this process took the run up: (scope, outcome)."""
-        return ((key.scope, json.loads(text)) for key, text in self._recorded.items() if key.kind == kind)
+    def recordings(self, kind: str) -> Iterator[Recording]:
+        """Every effect of a kind that the journal held when this process took the run up, also those without an outcome."""
+        return (recording for key, recording in self._recorded.items() if key.kind == kind)
 
     def recorded(self, scope: str, kind: str, request: Json) -> Json | None:
         """The outcome of an effect if the journal holds it, without performing or counting anything."""
-        text = self._recorded.get(EffectKey(scope, kind, _digest(canonical(request)), 1))
-        return None if text is None else json.loads(text)
+        known = self._recorded.get(EffectKey(scope, kind, _digest(canonical(request)), 1))
+        return None if known is None or known.response is None else json.loads(known.response)
 
-    async def effect(
-        self, scope: str, kind: str, request: Json, perform: Callable[[], Awaitable[Json]]
-    ) -> tuple[Json, bool]:
+    async def effect(self, at: Scope, kind: str, request: Json, perform: Perform) -> tuple[Json, bool]:
         """The outcome of an effect, and whether it came from the journal.
 
         Args:
-            scope: The place in the run's tree.
+            at: The place in the run's tree, for whom it is, and which ledgers pay.
             kind: `model`, `tool`, `human` …
             request: What is asked, as JSON-able data; its hash is part of the key.
-            perform: Does it; returns JSON-able data. What it raises is not recorded.
+            perform: Does it; returns JSON-able data. What it raises is no outcome: the effect is performed again next time.
 
         Raises:
             RunCancelledError: The run was cancelled.
             FencedError: Another process owns the run.
+            ReplayMissError: This is a replay, and the effect was not recorded.
             StorageError: The journal cannot be written.
         """
         text = canonical(request)
         digest = _digest(text)
-        key = EffectKey(scope, kind, digest, self._take_number((scope, kind, digest)))
-        recorded = self._recorded.get(key)
-        if recorded is not None:
+        key = EffectKey(at.path, kind, digest, self._take_number((at.path, kind, digest)))
+        known = self._recorded.get(key)
+        if known is not None and known.response is not None:
             self.recalled += 1
-            return json.loads(recorded), True
+            return json.loads(known.response), True
+        if self._missing is not None:
+            self._free(key)
+            raise from_record(json.loads(known.failure)) if known and known.failure else self._missing(key, request)
         if self.cancelled:
             raise RunCancelledError("the run was cancelled", hint=f"`crewmix resume {self.run_id}` goes on from here")
+        return await self._performed(at, key, text, perform), False
+
+    async def _performed(self, at: Scope, key: EffectKey, text: str, perform: Perform) -> Json:
+        charge = Charge(self, key, at.ledgers, self._spent_before(key))
         try:
-            await self.store.begin_effect(self.run_id, self.epoch, key, self.redactor.text(text))
-            outcome = await perform()
-        except BaseException:
+            await self.store.begin_effect(
+                self.run_id, self.epoch, Intent(key, self.redactor.text(text), at.task, at.role)
+            )
+            outcome = await perform(charge)
+        except BaseException as error:
             # A retry takes the same number, so that a resumed run, which meets no failure, finds the answer under it.
-            self._freed.setdefault((scope, kind, digest), []).append(key.occurrence)
+            self._free(key)
+            self._tried[key] = charge.amount
+            told = isinstance(error, CrewmixError) and not isinstance(
+                error, RunCancelledError | FencedError | StorageError
+            )
+            charge.keep(self.redactor.text(canonical(as_record(error))) if told else None)
             raise
         self.performed += 1
-        await self.store.finish_effect(self.run_id, key, self.redactor.text(canonical(outcome)))
-        return outcome, False
+        response = canonical(outcome)
+        kept = self.redactor.text(response)
+        await self.store.finish_effect(self.run_id, key, kept, charge.spent)
+        # What follows is asked with the words a resumed run would read.
+        return outcome if kept == response else json.loads(kept)
+
+    def _failure(self, error: BaseException) -> str | None:
+        """What a replay is to meet here; nothing for what lies outside of the effect."""
+        if not isinstance(error, CrewmixError) or isinstance(error, RunCancelledError | FencedError | StorageError):
+            return None
+        return self.redactor.text(canonical(as_record(error)))
+
+    def _spent_before(self, key: EffectKey) -> Amount:
+        if key in self._tried:
+            return self._tried[key]
+        known = self._recorded.get(key)
+        return known.spent.amount if known is not None and known.spent is not None else Amount()
+
+    def _free(self, key: EffectKey) -> None:
+        self._freed.setdefault((key.scope, key.kind, key.key), []).append(key.occurrence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +282,11 @@ class Scope:
 
     async def effect(self, kind: str, request: Json, perform: Callable[[], Awaitable[Json]]) -> tuple[Json, bool]:
         """An effect at this place: its outcome, and whether it came from the journal. See `Run.effect`."""
-        return await self.run.effect(self.path, kind, request, perform)
+        return await self.run.effect(self, kind, request, lambda _: perform())
+
+    async def paid_effect(self, kind: str, request: Json, perform: Perform) -> tuple[Json, bool]:
+        """An effect that costs something, which `perform` books in the `Charge` it is given. See `Run.effect`."""
+        return await self.run.effect(self, kind, request, perform)
 
     def recorded(self, kind: str, request: Json) -> Json | None:
         """The outcome of an effect at this place if the journal holds it; nothing is performed."""

@@ -1,165 +1,80 @@
-"""Where journals are kept: one SQLite file, `.crewmix/crewmix.db`.
-
-All writes go through one thread, which commits whatever has queued up as one transaction. A caller that must know that its
-write is on disk awaits it; events are only queued, in order. `synchronous=NORMAL` with WAL survives the death of the
-process; power loss may lose the last commits, which are then paid again but never corrupt.
-"""
+"""Where journals are kept: one SQLite file, `.crewmix/crewmix.db`."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import queue
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from crewmix.errors import FencedError, NotFoundError, StorageError
-
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
-create table if not exists runs(
-    run_id text primary key, crew text not null, goal text not null, definition text not null, status text not null,
-    epoch integer not null default 0, created real not null, updated real not null,
-    result text, error text);
-create table if not exists effects(
-    run_id text not null, scope text not null, kind text not null, key text not null, occurrence integer not null,
-    epoch integer not null, request text not null, response text, started real not null, finished real,
-    primary key(run_id, scope, kind, key, occurrence)) without rowid;
-create table if not exists events(
-    run_id text not null, seq integer not null, event text not null, primary key(run_id, seq)) without rowid;
-create index if not exists runs_by_time on runs(created desc);
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class EffectKey:
-    """What identifies an effect within a run."""
-
-    scope: str
-    kind: str
-    key: str
-    occurrence: int
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """One run as the store knows it. `definition` and `result` are JSON-able data."""
-
-    run_id: str
-    crew: str
-    goal: str
-    definition: dict[str, Any]
-    status: str
-    epoch: int
-    created: float
-    updated: float
-    result: dict[str, Any] | None
-    error: str | None
-
+from crewmix.errors import FencedError, NotFoundError
+from crewmix.journal.database import Database
+from crewmix.journal.rows import EffectKey, Recording, RunRow, Spent
 
 _RUN_COLUMNS = "run_id, crew, goal, definition, status, epoch, created, updated, result, error"
-_STOP = object()
+_EFFECT_COLUMNS = "scope, kind, key, occurrence, epoch, task, role, response, failure, spent, started, finished"
+_THIS_EFFECT = "run_id=? and scope=? and kind=? and key=? and occurrence=?"
 
 
-class SqliteStore:
-    """Runs, effects and events in one SQLite file.
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An effect that is about to be performed: for whom, and what is asked, as JSON text."""
 
-    Args:
-        path: The database file; its folder is created. None keeps everything in memory.
+    key: EffectKey
+    request: str
+    task: str = ""
+    role: str = ""
 
-    Raises:
-        StorageError: The file cannot be opened or is no crewmix database.
-    """
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        try:
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path or ":memory:", timeout=30, check_same_thread=False, isolation_level=None)
-            self._db.execute("pragma journal_mode=wal")
-            self._db.execute("pragma synchronous=normal")
-            self._db.executescript(_SCHEMA)
-            version = self._db.execute("pragma user_version").fetchone()[0]
-            if version not in (0, SCHEMA_VERSION):
-                raise StorageError(
-                    f"{path} was written by another version of crewmix (schema {version})",
-                    hint="upgrade crewmix, or move the file away",
-                )
-            self._db.execute(f"pragma user_version={SCHEMA_VERSION}")
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"the journal {path} cannot be opened: {error}") from error
-        self._thread = threading.Thread(target=self._write_forever, name="crewmix-journal", daemon=True)
-        self._thread.start()
+class SqliteStore(Database):
+    """Runs, effects and events in one SQLite file. See `Database` for how it is written."""
 
-    # -- writing ---------------------------------------------------------------------------------------------------
+    # -- runs ------------------------------------------------------------------------------------------------------
 
-    def _write_forever(self) -> None:
-        while True:
-            batch = [self._queue.get()]
-            while not self._queue.empty() and len(batch) < 500:
-                batch.append(self._queue.get())
-            stop = _STOP in batch
-            self._commit([job for job in batch if job is not _STOP])
-            if stop:
-                return
+    async def create_run(
+        self,
+        run_id: str,
+        crew: str,
+        goal: str,
+        definition: dict[str, Any],
+        *,
+        inherits: RunRow | None = None,
+        without: Callable[[Recording], bool] | None = None,
+    ) -> None:
+        """Register a new run with status `running` and epoch 1.
 
-    def _commit(self, batch: list[tuple[Callable[[], Any], Future[Any]]]) -> None:
-        with self._lock:
-            outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
-            try:
-                self._db.execute("begin immediate")
-                for job, future in batch:
-                    try:
-                        outcomes.append((future, job(), None))
-                    except FencedError as error:
-                        outcomes.append((future, None, error))
-                    except UnicodeError as error:
-                        failure = StorageError(f"the journal cannot hold a text that is no valid Unicode: {error}")
-                        outcomes.append((future, None, failure))
-                self._db.execute("commit")
-            except sqlite3.Error as error:
-                if self._db.in_transaction:
-                    self._db.execute("rollback")
-                failure = StorageError(f"the journal {self.path} cannot be written: {error}", hint=_disk_hint(error))
-                outcomes = [(future, None, failure) for _, future in batch]
-        for future, value, error in outcomes:
-            if not future.set_running_or_notify_cancel():
-                continue
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(value)
-
-    def _submit(self, job: Callable[[], Any]) -> Future[Any]:
-        future: Future[Any] = Future()
-        self._queue.put((job, future))
-        return future
-
-    async def _write(self, job: Callable[[], Any]) -> Any:
-        # Shielded: a write that was handed over happens, also when the caller is cancelled meanwhile.
-        return await asyncio.shield(asyncio.wrap_future(self._submit(job)))
-
-    async def create_run(self, run_id: str, crew: str, goal: str, definition: dict[str, Any]) -> None:
-        """Register a new run with status `running` and epoch 1."""
+        Args:
+            run_id: Its id.
+            crew: The crew's name.
+            goal: What is to be achieved.
+            definition: The crew as data, and how it was loaded.
+            inherits: A run whose answered effects the new one takes over, under epoch 0.
+            without: Says which of these it does not take over.
+        """
         now = time.time()
         row = (run_id, crew, goal, json.dumps(definition, ensure_ascii=False), now, now)
-        await self._write(
-            lambda: self._db.execute(
+        left_out = [r.key for r in self.recordings(inherits.run_id) if without and without(r)] if inherits else []
+
+        def job(db: sqlite3.Connection) -> None:
+            db.execute(
                 "insert into runs(run_id, crew, goal, definition, status, epoch, created, updated)"
                 " values(?,?,?,?,'running',1,?,?)",
                 row,
             )
-        )
+            if inherits is None:
+                return
+            db.execute(
+                "insert into effects(run_id, scope, kind, key, occurrence, epoch, request, response, started, finished,"
+                " task, role) select ?, scope, kind, key, occurrence, 0, request, response, started, finished, task, role"
+                " from effects where run_id=? and response is not null",
+                (run_id, inherits.run_id),
+            )
+            db.executemany(f"delete from effects where {_THIS_EFFECT}", [_where(run_id, key) for key in left_out])
+
+        await self.write(job)
 
     async def claim(self, run_id: str, forget: Collection[str] = ()) -> int:
         """Take a run over under a new epoch, which fences off an older owner.
@@ -170,55 +85,23 @@ class SqliteStore:
 
         Returns:
             The new epoch.
+
+        Raises:
+            NotFoundError: The run is gone.
         """
 
-        def job() -> int:
+        def job(db: sqlite3.Connection) -> int:
             for kind in forget:
-                self._db.execute("delete from effects where run_id=? and kind=?", (run_id, kind))
-            changed = self._db.execute(
+                db.execute("delete from effects where run_id=? and kind=?", (run_id, kind))
+            changed = db.execute(
                 "update runs set epoch=epoch+1, status='running', error=null, updated=? where run_id=? returning epoch",
                 (time.time(), run_id),
             ).fetchone()
+            if changed is None:
+                raise NotFoundError(f"run {run_id} is no longer in {self.path}")
             return int(changed[0])
 
-        return await self._write(job)
-
-    async def begin_effect(self, run_id: str, epoch: int, key: EffectKey, request: str) -> None:
-        """Record the intent of an effect before it is performed.
-
-        Raises:
-            FencedError: Another process owns the run by now.
-        """
-
-        def job() -> None:
-            done = self._db.execute(
-                "insert into effects(run_id, scope, kind, key, occurrence, epoch, request, started)"
-                " select ?,?,?,?,?,?,?,? from runs where run_id=? and epoch=?"
-                " on conflict do update set epoch=excluded.epoch, started=excluded.started where response is null",
-                (run_id, key.scope, key.kind, key.key, key.occurrence, epoch, request, time.time(), run_id, epoch),
-            )
-            if done.rowcount == 0:
-                raise FencedError(
-                    f"run {run_id} was taken over by another process", hint=f"see `crewmix show {run_id}`"
-                )
-
-        await self._write(job)
-
-    async def finish_effect(self, run_id: str, key: EffectKey, response: str) -> None:
-        """Record an effect's outcome. A paid answer is always kept; the first one stays."""
-        where = (run_id, key.scope, key.kind, key.key, key.occurrence)
-        await self._write(
-            lambda: self._db.execute(
-                "update effects set response=?, finished=? where run_id=? and scope=? and kind=? and key=?"
-                " and occurrence=? and response is null",
-                (response, time.time(), *where),
-            )
-        )
-
-    def add_event(self, run_id: str, seq: int, event: str) -> None:
-        """Queue an event, as JSON text, for writing, in order."""
-        row = (run_id, seq, event)
-        self._submit(lambda: self._db.execute("insert or replace into events values(?,?,?)", row))
+        return await self.write(job)
 
     async def finish_run(
         self, run_id: str, epoch: int, status: str, result: dict[str, Any] | None, error: str | None
@@ -226,20 +109,11 @@ class SqliteStore:
         """Record how a run ended; ignored when another process owns the run."""
         text = json.dumps(result, ensure_ascii=False, default=str) if result is not None else None
         row = (status, text, error, time.time(), run_id, epoch)
-        await self._write(
-            lambda: self._db.execute(
+        await self.write(
+            lambda db: db.execute(
                 "update runs set status=?, result=?, error=?, updated=? where run_id=? and epoch=?", row
             )
         )
-
-    # -- reading ---------------------------------------------------------------------------------------------------
-
-    def _read(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        try:
-            with self._lock:
-                return self._db.execute(sql, tuple(values)).fetchall()
-        except sqlite3.Error as error:
-            raise StorageError(f"the journal {self.path} cannot be read: {error}") from error
 
     def run(self, run_id: str) -> RunRow:
         """The run with this id, or the only one whose id starts so; `last` is the newest.
@@ -248,10 +122,10 @@ class SqliteStore:
             NotFoundError: There is none, or several match.
         """
         if run_id == "last":
-            rows = self._read(f"select {_RUN_COLUMNS} from runs order by created desc limit 1")
+            rows = self.read(f"select {_RUN_COLUMNS} from runs order by created desc limit 1")
         else:
             pattern = run_id.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-            rows = self._read(
+            rows = self.read(
                 f"select {_RUN_COLUMNS} from runs where run_id like ? escape '\\' order by run_id != ? limit 2",
                 (pattern, run_id),
             )
@@ -263,45 +137,95 @@ class SqliteStore:
         return _run_row(rows[0])
 
     def runs(self, limit: int = 50) -> list[RunRow]:
-        """The newest runs first."""
-        return [
-            _run_row(r) for r in self._read(f"select {_RUN_COLUMNS} from runs order by created desc limit ?", (limit,))
-        ]
+        """The newest runs first; `limit` -1 = all."""
+        rows = self.read(f"select {_RUN_COLUMNS} from runs order by created desc limit ?", (limit,))
+        return [_run_row(row) for row in rows]
 
-    def effects(self, run_id: str) -> dict[EffectKey, str]:
-        """Every answered effect of a run: key -> response."""
-        rows = self._read(
-            "select scope, kind, key, occurrence, response from effects where run_id=? and response is not null",
-            (run_id,),
+    # -- effects ---------------------------------------------------------------------------------------------------
+
+    async def begin_effect(self, run_id: str, epoch: int, intent: Intent) -> None:
+        """Record the intent of an effect before it is performed.
+
+        Raises:
+            FencedError: Another process owns the run by now.
+        """
+        key = intent.key
+        row = (run_id, key.scope, key.kind, key.key, key.occurrence, epoch, intent.request, time.time())
+
+        def job(db: sqlite3.Connection) -> None:
+            done = db.execute(
+                "insert into effects(run_id, scope, kind, key, occurrence, epoch, request, started, task, role)"
+                " select ?,?,?,?,?,?,?,?,?,? from runs where run_id=? and epoch=?"
+                " on conflict do update set epoch=excluded.epoch, started=excluded.started where response is null",
+                (*row, intent.task, intent.role, run_id, epoch),
+            )
+            if done.rowcount == 0:
+                raise FencedError(
+                    f"run {run_id} was taken over by another process", hint=f"see `crewmix show {run_id}`"
+                )
+
+        await self.write(job)
+
+    def book_effect(self, run_id: str, key: EffectKey, spent: Spent, failure: str | None = None) -> Future[Any]:
+        """Queue what an effect comes to so far, and how its last try ended; the outcome tells when it is on disk."""
+        row = (json.dumps(spent.as_dict()) if spent.by else None, failure, *_where(run_id, key))
+        return self.submit(
+            lambda db: db.execute(
+                f"update effects set spent=?, failure=? where {_THIS_EFFECT} and response is null", row
+            )
         )
-        return {EffectKey(*row[:4]): row[4] for row in rows}
+
+    async def finish_effect(self, run_id: str, key: EffectKey, response: str, spent: Spent | None = None) -> None:
+        """Record an effect's outcome. A paid answer is always kept; the first one stays."""
+        row = (response, time.time(), spent and json.dumps(spent.as_dict()), *_where(run_id, key))
+        await self.write(
+            lambda db: db.execute(
+                "update effects set response=?, finished=?, spent=?, failure=null"
+                f" where {_THIS_EFFECT} and response is null",
+                row,
+            )
+        )
+
+    def recordings(self, run_id: str) -> list[Recording]:
+        """Every effect of a run, also those without an outcome, in the order in which they began."""
+        rows = self.read(f"select {_EFFECT_COLUMNS} from effects where run_id=? order by started", (run_id,))
+        return [_recording(row) for row in rows]
+
+    def request(self, run_id: str, key: EffectKey) -> str:
+        """What was asked, as JSON text.
+
+        Raises:
+            NotFoundError: The run has no such effect.
+        """
+        rows = self.read(f"select request from effects where {_THIS_EFFECT}", _where(run_id, key))
+        if not rows:
+            raise NotFoundError(f"run {run_id} has no {key.kind} effect at {key.scope}")
+        return rows[0][0]
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    def add_event(self, run_id: str, seq: int, event: str) -> None:
+        """Queue an event, as JSON text, for writing, in order."""
+        row = (run_id, seq, event)
+        self.submit(lambda db: db.execute("insert or replace into events values(?,?,?)", row))
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
         """A run's kept events, in order, as data."""
-        return [json.loads(r[0]) for r in self._read("select event from events where run_id=? order by seq", (run_id,))]
+        return [json.loads(r[0]) for r in self.read("select event from events where run_id=? order by seq", (run_id,))]
 
     def last_seq(self, run_id: str) -> int:
         """The highest event number of a run, 0 when it has none."""
-        return self._read("select coalesce(max(seq), 0) from events where run_id=?", (run_id,))[0][0]
-
-    async def flush(self) -> None:
-        """Wait until everything queued so far is on disk."""
-        await self._write(lambda: None)
-
-    def close(self) -> None:
-        """Write what is queued and close the file."""
-        self._queue.put(_STOP)
-        self._thread.join()
-        self._db.close()
+        return self.read("select coalesce(max(seq), 0) from events where run_id=?", (run_id,))[0][0]
 
 
-def _disk_hint(error: sqlite3.Error) -> str | None:
-    text = str(error)
-    if "full" in text:
-        return "free some space and resume the run"
-    if "locked" in text or "busy" in text:
-        return "another program holds the file; close it and resume the run"
-    return None
+def _where(run_id: str, key: EffectKey) -> tuple[str | int, ...]:
+    return (run_id, key.scope, key.kind, key.key, key.occurrence)
+
+
+def _recording(row: tuple[Any, ...]) -> Recording:
+    *key, epoch, task, role, response, failure, spent, started, finished = row
+    known = Spent.from_dict(json.loads(spent)) if spent else None
+    return Recording(EffectKey(*key), epoch, task, role, response, failure, known, started, finished)
 
 
 def _run_row(row: tuple[Any, ...]) -> RunRow:

@@ -22,7 +22,7 @@ from typing import Any
 from crewmix.definitions.names import nearest
 from crewmix.errors import BadReplyError, NotFoundError, OutputLimitError, StorageError, ToolsUnsupportedError
 from crewmix.journal.events import ModelCalled, Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.run import Charge, Scope
 from crewmix.models import structured
 from crewmix.models.cache import Cache, cache_key
 from crewmix.models.paying import PaidCall
@@ -118,10 +118,10 @@ class Gateway:
     ) -> ModelReply:
         identity = _identity(profile, request)
 
-        async def perform() -> dict[str, Any]:
-            return (await self._cached(scope, profile, request, identity, on_delta)).as_dict()
+        async def perform(charge: Charge) -> dict[str, Any]:
+            return (await self._cached(scope, profile, request, identity, charge, on_delta)).as_dict()
 
-        outcome, recalled = await scope.effect("model", identity, perform)
+        outcome, recalled = await scope.paid_effect("model", identity, perform)
         reply = ModelReply.from_dict(outcome)
         if recalled and on_delta is not None and reply.text:
             on_delta(reply.text)
@@ -134,22 +134,23 @@ class Gateway:
         profile: Profile,
         request: ModelRequest,
         identity: Mapping[str, Any],
+        charge: Charge,
         on_delta: OnDelta | None,
     ) -> ModelReply:
         call = PaidCall(scope, profile, request, self._driver(profile))
         if self._cache is None or not profile.cache:
-            return await call.perform(on_delta)
+            return await call.perform(charge, on_delta)
         key = cache_key(identity)
         try:
             hit = await self._cache.get(key)
         except StorageError as error:
             scope.emit(Warned(code="cache", message=error.message))
-            return await call.perform(on_delta)
+            return await call.perform(charge, on_delta)
         if hit is not None:
             if on_delta is not None and hit.text:
                 on_delta(hit.text)
             return replace(hit, cached=True, cost=Decimal(0), attempts=0, seconds=0.0)
-        reply = await call.perform(on_delta)
+        reply = await call.perform(charge, on_delta)
         if request.schema is None or reply.tool_calls or _read(request, reply)[1] is None:
             try:
                 await self._cache.put(key, reply)
@@ -184,6 +185,7 @@ class Gateway:
                 output_tokens=usage.output_tokens,
                 cached_tokens=usage.cached_tokens,
                 reasoning_tokens=usage.reasoning_tokens,
+                cache_write_tokens=usage.cache_write_tokens,
                 estimated=usage.estimated,
                 cost=None if reply.cost is None else float(reply.cost),
                 cached=reply.cached,

@@ -1,4 +1,4 @@
-"""The providers crewmix knows by name. All speak the Chat Completions protocol."""
+"""The providers crewmix knows by name. All speak the Chat Completions protocol; Anthropic's own is the Messages API."""
 
 from __future__ import annotations
 
@@ -35,7 +35,12 @@ PROVIDERS: dict[str, Provider] = {
         ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
     ),
     "anthropic": Provider(
-        "https://api.anthropic.com/v1", ("ANTHROPIC_API_KEY",), "claude-haiku-4-5", "anthropic", json_schema=False
+        "https://api.anthropic.com/v1",
+        ("ANTHROPIC_API_KEY",),
+        "claude-haiku-4-5",
+        "anthropic",
+        ("ANTHROPIC_BASE_URL",),
+        json_schema=False,
     ),
     "gemini": Provider(
         "https://generativelanguage.googleapis.com/v1beta/openai",
@@ -73,4 +78,4 @@ def is_near(base_url: str) -> bool:
 def price_table(provider: str, base_url: str | None) -> str | None:
     """The name of a provider in the price table, None where another server answers in its place."""
     known = PROVIDERS.get(provider)
-    return known.prices if known and known.base_url == base_url else None
+    return known.prices if known and base_url in (None, known.base_url) else None

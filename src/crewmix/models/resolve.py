@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,20 @@ from crewmix.models.types import Model
 
 LOCAL = ("ollama", "lmstudio", "vllm", "llamacpp")
 """Servers that `auto` looks for, best first."""
-WITHOUT_SERVER = ("offline", "scripted")
+WITHOUT_SERVER = ("offline", "scripted", "litellm")
+"""Providers without an address of their own."""
 KEYLESS = "no key is set and no local server answers: no language model, text is extracted and ranked by rules"
+
+
+def installed(package: str) -> bool:
+    """Whether an optional package can be imported."""
+    return find_spec(package) is not None
+
+
+def _way_to_anthropic(why: str) -> dict[str, Any]:
+    if installed("anthropic"):
+        return {"protocol": "messages", "why": f"{why}; over the Messages API"}
+    return {"why": f"{why}; over its Chat Completions address, as `crewmix[anthropic]` is not installed"}
 
 
 def split_model(text: str) -> tuple[str, str, str | None]:
@@ -120,8 +133,14 @@ class _Finder:
         provider, provider_model, address = split_model(model)
         found: dict[str, Any] = {"provider": provider, "provider_model": provider_model, "why": why}
         if provider in WITHOUT_SERVER:
-            return profile_from_spec(name, spec, **{**found, **self._without_server(name, provider, provider_model)})
+            if provider == "litellm":
+                found |= self._litellm(spec, provider_model, address or spec.base_url)
+            else:
+                found |= self._without_server(name, provider, provider_model)
+            return profile_from_spec(name, spec, **found)
         known = PROVIDERS[provider]
+        if provider == "anthropic":
+            found |= _way_to_anthropic(why)
         own_address = address or (expand_env(base_url, self.environ) if base_url else None)
         url = clean_address(own_address or from_variable(known, self.environ) or known.base_url, provider)
         found |= {
@@ -144,6 +163,21 @@ class _Finder:
         # A script's rules go by the crew's name for the model.
         driver = ScriptedModel.from_file(self.folder / file)
         return {"model": f"scripted/{file}", "provider_model": name, "local": True, "driver": driver}
+
+    def _litellm(self, spec: ModelSpec, model: str, address: str | None) -> dict[str, Any]:
+        """A model that the `litellm` package finds; it looks up keys and addresses itself unless they are given."""
+        if not installed("litellm"):
+            raise ModelSetupError(
+                f"`litellm/{model}` needs the package litellm, which is not installed",
+                hint="`pip install 'crewmix[litellm]'`",
+            )
+        return {
+            "model": f"litellm/{model}",
+            "base_url": clean_address(expand_env(address, self.environ), "litellm") if address else None,
+            "api_key": clean_key(expand_env(spec.api_key, self.environ)) if spec.api_key is not None else None,
+            "protocol": "litellm",
+            "json_schema": spec.json_schema and "json_schema" in spec.model_fields_set,
+        }
 
     def _key(self, spec: ModelSpec, known: Provider, own_address: bool, url: str) -> str | None:
         """The key to send. A provider's key goes to no address that a file names, unless the file names the key as well."""

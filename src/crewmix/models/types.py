@@ -140,6 +140,8 @@ class Usage:
     """Part of `input_tokens` that the provider read from its prompt cache."""
     reasoning_tokens: int = 0
     """Part of `output_tokens` spent on hidden reasoning."""
+    cache_write_tokens: int = 0
+    """Part of `input_tokens` that the provider wrote into its prompt cache, which costs more than reading them."""
     estimated: bool = False
 
     @property
@@ -153,6 +155,7 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cached_tokens + other.cached_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
             self.estimated or other.estimated,
         )
 

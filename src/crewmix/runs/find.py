@@ -9,7 +9,8 @@ from crewmix.definitions.project import Project
 from crewmix.errors import NotFoundError
 from crewmix.journal.lock import is_worked
 from crewmix.journal.open import open_store
-from crewmix.journal.store import RunRow, SqliteStore
+from crewmix.journal.rows import RunRow
+from crewmix.journal.store import SqliteStore
 
 
 def _store(project: Project) -> SqliteStore:

@@ -50,11 +50,11 @@ async def call(
         StorageError: The journal cannot be written.
     """
     if tool is None:
-        return _announce(context, name, _shown(arguments), _failed("unknown_tool", _unknown(name, known)))
+        return _announce(context, name, _shown(arguments, context), _failed("unknown_tool", _unknown(name, known)))
     try:
         checked = check_arguments(tool, arguments)
     except ValueError as error:
-        return _announce(context, tool.name, _shown(arguments), _failed("bad_args", str(error)))
+        return _announce(context, tool.name, _shown(arguments, context), _failed("bad_args", str(error)))
     if reason := await refusal(tool, checked.data, context):
         return _announce(context, tool.name, checked.data, _failed("denied", f"{tool.name} was not allowed: {reason}"))
 
@@ -135,9 +135,9 @@ def _failed(error: ToolErrorCode, text: str) -> ToolResult:
     return ToolResult(text, ok=False, error=error)
 
 
-def _shown(arguments: str | Mapping[str, Any]) -> Mapping[str, Any]:
+def _shown(arguments: str | Mapping[str, Any], context: ToolContext) -> Mapping[str, Any]:
     """Arguments that may be anything, as data an event can carry."""
-    return {"as_written": str(arguments)[:2000]}
+    return {"as_written": context.scope.run.redactor.text(str(arguments))[:2000]}
 
 
 def _announce(

@@ -10,7 +10,7 @@ import typer
 from crewmix.cli.options import JsonOption, ProjectOption, RunArgument, find_project
 
 if TYPE_CHECKING:
-    from crewmix.journal.store import RunRow
+    from crewmix.journal.rows import RunRow
 
 
 def runs(

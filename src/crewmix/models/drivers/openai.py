@@ -40,7 +40,7 @@ class OpenAIDriver:
         self.profile = profile
 
     async def complete(self, request: ModelRequest, on_delta: OnDelta | None = None) -> ModelReply:
-        """One HTTP request; streams when `on_delta` is given.
+        """One HTTP request; streams when `on_delta` is given and the server can.
 
         Without a stream the whole answer must come within the profile's `timeout`, in a stream each next piece.
 
@@ -50,9 +50,8 @@ class OpenAIDriver:
         import aiohttp
 
         profile = self.profile
-        body = json.dumps(self.body(request, stream=on_delta is not None), ensure_ascii=False).encode(
-            "utf-8", "replace"
-        )
+        stream = on_delta is not None and profile.stream
+        body = json.dumps(self.body(request, stream=stream), ensure_ascii=False).encode("utf-8", "replace")
         try:
             async with asyncio.timeout(profile.timeout) as deadline:
                 session = session_for(self)
@@ -89,7 +88,7 @@ class OpenAIDriver:
         newer = profile.reasoning or profile.base_url == PROVIDERS["openai"].base_url
         if request.max_output_tokens is not None:
             body["max_completion_tokens" if newer else "max_tokens"] = request.max_output_tokens
-        if request.temperature is not None and not profile.reasoning:
+        if request.temperature is not None and profile.takes_temperature:
             body["temperature"] = request.temperature
         if request.tools:
             body["tools"] = [
@@ -106,7 +105,9 @@ class OpenAIDriver:
         if request.seed is not None:
             body["seed"] = request.seed
         if stream:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
+            body["stream"] = True
+        if stream and profile.stream_usage:
+            body["stream_options"] = {"include_usage": True}
         return {**body, **profile.params}
 
     def _response_format(self, request: ModelRequest) -> dict[str, Any]:

@@ -1,0 +1,175 @@
+"""One attempt at a call: the limits' turn, one request, and the check of what came back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from crewmix.errors import (
+    BadReplyError,
+    BadRequestError,
+    ContentFilteredError,
+    CrewmixError,
+    ModelError,
+    OutputLimitError,
+    RunCancelledError,
+)
+from crewmix.journal.budget import Amount
+from crewmix.journal.events import Warned
+from crewmix.journal.run import Charge, Scope
+from crewmix.models import prices, tokens
+from crewmix.models.drivers.faults import quote
+from crewmix.models.drivers.replies import clean
+from crewmix.models.limits import limiter
+from crewmix.models.profile import Profile
+from crewmix.models.types import Model, ModelReply, ModelRequest, OnDelta, ToolCall, Usage
+
+UNBILLED = Amount(calls=1)
+"""A request that never arrived, or that the provider refused: it counts as a call but costs nothing."""
+
+
+class Attempt:
+    """One request of a call, and the most it can come to.
+
+    Args:
+        scope: Who asks.
+        profile: The model.
+        request: The call, with the model's defaults and an output limit filled in.
+        driver: What performs it.
+    """
+
+    def __init__(self, scope: Scope, profile: Profile, request: ModelRequest, driver: Model) -> None:
+        self._scope, self._profile, self._request, self._driver = scope, profile, request, driver
+        self._most_input = tokens.most_input(request)
+        self._cap = request.max_output_tokens or profile.output_cap
+        worst = Usage(self._most_input, self._cap)
+        self.worst = Amount(1, worst.total_tokens, prices.cost(profile, worst))
+        """The longest the prompt can be in tokens, the whole output limit, and the price of both."""
+
+    async def perform(self, charge: Charge, on_delta: OnDelta | None) -> ModelReply:
+        """Send the request when the model's limits let it, and check what comes back.
+
+        Args:
+            charge: What is booked: nothing before the request goes out; then the worst case, on disk; then the provider's own
+                count for an answer, a bare call for a refusal, and the worst case for an answer that was cut off, timed
+                out or cancelled, since the provider may have billed it.
+            on_delta: Receives the text as it arrives.
+
+        Raises:
+            ModelError: There is no usable answer.
+            RunCancelledError: The run was cancelled while this call waited.
+            StorageError: The journal cannot be written; nothing was sent.
+        """
+        likely = tokens.usual_input(self._request) + self._cap
+        async with limiter(self._profile).slot(likely) as place:
+            if self._scope.run.cancelled:
+                raise RunCancelledError("the run was cancelled")
+            charge.current = self.worst
+            await charge.commit()
+            try:
+                reply = self._counted(await self._ask(on_delta))
+            except ModelError as error:
+                if not error.request_sent or (error.status or 0) >= 400:
+                    charge.current = UNBILLED
+                raise
+            charge.current = self._amount(reply)
+            place.tokens = reply.usage.total_tokens
+        self._warn(reply, charge.current)
+        check(self._profile, self._request, reply)
+        return reply
+
+    async def _ask(self, on_delta: OnDelta | None) -> ModelReply:
+        """The driver's answer; a fault of a model given as a Python object becomes a typed error."""
+        try:
+            reply = await self._driver.complete(self._request, on_delta)
+            if not isinstance(reply, ModelReply):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"it returned {type(reply).__name__}, not a ModelReply")
+            _check_types(reply)
+            reply = replace(reply, text=clean(reply.text))
+        except CrewmixError:
+            raise
+        except BaseException as error:
+            if _cancelled(error):
+                raise
+            what = quote(f"{type(error).__name__}: {error}", self._profile.api_key)
+            raise BadRequestError(f"{self._profile.model} failed: {what}", provider=self._profile.provider) from error
+        return reply
+
+    def _counted(self, reply: ModelReply) -> ModelReply:
+        usage = reply.usage
+        if usage.estimated and not usage.total_tokens:
+            usage = Usage(tokens.usual_input(self._request), tokens.usual_output(reply), estimated=True)
+        cost = reply.cost if reply.cost is not None else prices.cost(self._profile, usage)
+        return replace(reply, usage=usage, cost=cost, model=self._profile.model)
+
+    def _amount(self, reply: ModelReply) -> Amount:
+        """What is booked: the provider's count, or where it gave none the most it can have been."""
+        usage = reply.usage
+        if usage.estimated and self._profile.base_url is not None:
+            usage = Usage(self._most_input, min(tokens.most_output(reply), self._cap))
+            return Amount(1, usage.total_tokens, prices.cost(self._profile, usage))
+        return Amount(1, usage.total_tokens, reply.cost)
+
+    def _warn(self, reply: ModelReply, booked: Amount) -> None:
+        scope, model = self._scope, self._profile.model
+        who = scope.role or "a call"
+        if booked.tokens > self.worst.tokens and scope.ledgers:
+            text = f"{model} used {booked.tokens} tokens for {who}, more than the {self.worst.tokens} reserved"
+            scope.emit(Warned(code="over_reserved", message=text))
+        usual = tokens.usual_input(self._request)
+        if self._profile.local and not reply.usage.estimated and reply.usage.input_tokens * 2 < usual > 1000:
+            read = f"{model} read {reply.usage.input_tokens} of about {usual} tokens that {who} sent"
+            scope.emit(Warned(code="prompt_cut", message=f"{read}: the server's context is too small for this"))
+        if reply.finish_reason == "length" and reply.text:
+            text = f"the answer of {model} for {who} was cut off at {self._cap} tokens; raise `max_output_tokens`"
+            scope.emit(Warned(code="cut_off", message=text))
+
+
+def _check_types(reply: ModelReply) -> None:
+    """Refuse a reply of a model given as a Python object that would break what comes after it."""
+    kinds: dict[str, Any] = {"text": str, "usage": Usage, "cost": Decimal | None, "tool_calls": (tuple, list)}
+    for name, kind in kinds.items():
+        if not isinstance(value := getattr(reply, name), kind):
+            raise TypeError(f"`{name}` of its reply is of type {type(value).__name__}")
+    if not all(isinstance(call, ToolCall) for call in reply.tool_calls):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError("`tool_calls` of its reply holds something else than `ToolCall`")
+    if min(reply.usage.input_tokens, reply.usage.output_tokens, reply.cost or 0) < 0:
+        raise ValueError("its reply counts less than nothing")
+
+
+def _cancelled(error: BaseException) -> bool:
+    """Whether we are cancelled, and not a model that raises what it likes."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def check(profile: Profile, request: ModelRequest, reply: ModelReply) -> None:
+    """Refuse a complete answer that nobody can use.
+
+    Raises:
+        BadReplyError: It is empty, or a tool call's arguments are no JSON object.
+        ContentFilteredError: The provider or the model refused.
+        OutputLimitError: It ended at the output cap before there was anything to use.
+    """
+
+    def fault(kind: type[ModelError], what: str, hint: str | None = None) -> ModelError:
+        return kind(f"{profile.model}: {what}", hint=hint, provider=profile.provider)
+
+    if reply.finish_reason == "content_filter":
+        said = quote(reply.text, profile.api_key)
+        raise fault(ContentFilteredError, "the answer was refused" + (f": {said}" if said else ""))
+    cut = reply.finish_reason == "length"
+    limit = f"the answer reached {request.max_output_tokens or profile.output_cap} output tokens before it was complete"
+    if not reply.text.strip() and not reply.tool_calls:
+        raise fault(OutputLimitError, limit) if cut else fault(BadReplyError, "the answer is empty")
+    for call in reply.tool_calls:
+        try:
+            usable = isinstance(json.loads(call.arguments), dict) and bool(call.name)
+        except (ValueError, RecursionError):
+            usable = False
+        if not usable:
+            what = f"the arguments for the tool {call.name!r} are not a JSON object"
+            raise fault(OutputLimitError, limit) if cut else fault(BadReplyError, what)
