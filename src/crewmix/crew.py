@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.given import ModelSource, from_python, split_models, tool_names, with_free_tools
@@ -14,18 +14,19 @@ from crewmix.definitions.load import define_crew, load_crew
 from crewmix.definitions.project import Project
 from crewmix.definitions.spec import BudgetSpec, CrewSpec
 from crewmix.errors import UsageError
-from crewmix.journal.events import Event
 from crewmix.loop import at_home, wait_for
+from crewmix.options import RunOptions, checked
 
 if TYPE_CHECKING:
-    from crewmix.agents.human import Asker
     from crewmix.chat.base import PatternSource
-    from crewmix.journal.rows import RunRow
+    from crewmix.journal.rows import Recording, RunRow
+    from crewmix.launch import Fork
     from crewmix.models.types import Model
     from crewmix.planning.estimate import Estimate
     from crewmix.result import RunResult
+    from crewmix.running import Running
     from crewmix.stream import RunStream
-    from crewmix.tools.base import Approver, Tool
+    from crewmix.tools.base import Tool
 
 
 class Crew:
@@ -105,10 +106,7 @@ class Crew:
             paths = tuple(Path(folder).expanduser().resolve() for folder in knowledge)
             _require(paths)
             definition = replace(definition, knowledge=paths)
-        if budget is not None:
-            given = budget if isinstance(budget, BudgetSpec) else from_python(BudgetSpec, budget, "budget")
-            own = definition.budget or BudgetSpec()
-            definition = replace(definition, budget=own.model_copy(update=given.model_dump(exclude_unset=True)))
+        definition = with_budget(definition, budget)
         crew = cls.__new__(cls)
         options = {
             "name": str(definition.path or name),
@@ -120,6 +118,32 @@ class Crew:
         }
         crew._set(definition, place, tools, objects, pattern, options)
         crew._inputs = dict(inputs or {})
+        return crew
+
+    @classmethod
+    def from_definition(
+        cls,
+        definition: CrewDefinition,
+        project: Project,
+        *,
+        tools: Sequence[object] = (),
+        models: Mapping[str, Model] | None = None,
+        pattern: PatternSource | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> Crew:
+        """A crew from a definition whose goal and inputs are in their places already, as a journal holds it.
+
+        Args:
+            definition: The crew, checked.
+            project: The project it works in.
+            tools: Tools given in Python.
+            models: Python objects in the places of the definition's models of these names.
+            pattern: See `Crew`.
+            options: How the crew was loaded when the definition was made.
+        """
+        crew = cls.__new__(cls)
+        crew._set(definition, project, tools, models or {}, pattern, options)
+        crew._filled = True
         return crew
 
     def _set(
@@ -138,6 +162,7 @@ class Crew:
         self._pattern = pattern
         self._options = options
         self._inputs: dict[str, str] = {}
+        self._filled = False
         self._loaded: Mapping[str, Tool] | None = None
         self._loading = asyncio.Lock()
 
@@ -169,108 +194,120 @@ class Crew:
         staff = wait_for(find_staff(crew, {**self._definition.models, **self._objects}, self._project))
         return estimate(crew, goal, staff.profiles, cost, teams=staff.teams, pattern=self._pattern)
 
-    def run(
-        self,
-        goal: str,
-        *,
-        inputs: Mapping[str, str] | None = None,
-        on_event: Callable[[Event], None] | None = None,
-        deltas: bool = False,
-        ask: Asker | None = None,
-        approve: Approver | None = None,
-    ) -> RunResult:
+    def run(self, goal: str, **options: Unpack[RunOptions]) -> RunResult:
         """Work a goal and wait for the result. Ctrl-C stops it within a second and leaves a run that can be resumed.
 
         Args:
             goal: What is to be achieved.
-            inputs: Values for the crew's inputs.
-            on_event: Called with every event, on crewmix's own thread; it must not block.
-            deltas: Whether `on_event` also gets each `TextDelta`, so that models must stream.
-            ask: How roles with `actor: human` reach a person.
-            approve: Asked before a tool with side effects runs, unless a rule of the crew decides.
+            **options: See `crewmix.RunOptions`.
 
         Raises:
             RunError: The run failed; `crewmix resume` can take it up again.
             BudgetExceededError: A budget ended it before there was anything to answer with.
         """
-        return wait_for(self._work(goal, inputs, (on_event, deltas), ask, approve, None))
+        return wait_for(self._work(goal, checked(options, "run")))
 
-    async def arun(
-        self,
-        goal: str,
-        *,
-        inputs: Mapping[str, str] | None = None,
-        on_event: Callable[[Event], None] | None = None,
-        deltas: bool = False,
-        ask: Asker | None = None,
-        approve: Approver | None = None,
-    ) -> RunResult:
+    async def arun(self, goal: str, **options: Unpack[RunOptions]) -> RunResult:
         """The same as `run`, for async code. Cancelling the task cancels the run."""
-        return await at_home(self._work(goal, inputs, (on_event, deltas), ask, approve, None))
+        return await at_home(self._work(goal, checked(options, "arun")))
 
-    def stream(
-        self,
-        goal: str,
-        *,
-        inputs: Mapping[str, str] | None = None,
-        ask: Asker | None = None,
-        approve: Approver | None = None,
-    ) -> RunStream:
+    def start(self, goal: str, **options: Unpack[RunOptions]) -> Running:
+        """The same as `run`, but without waiting: gives a handle that any thread can ask, wait for, or cancel."""
+        from crewmix.running import Running
+
+        return Running(lambda run_id: self._work(goal, checked(options, "start"), run_id=run_id))
+
+    def stream(self, goal: str, **options: Unpack[RunOptions]) -> RunStream:
         """Work a goal and go over its events as they happen: `async for event in crew.stream(goal)`.
 
-        Leaving the loop early cancels the run; the stream's `result` is there when it has ended.
+        Leaving the loop early cancels the run; the stream's `result` is there when it has ended. Models stream, too.
         """
         from crewmix.stream import RunStream
 
-        return RunStream(lambda hear: at_home(self._work(goal, inputs, (hear, True), ask, approve, None)))
+        given = checked(options, "stream")
+        return RunStream(lambda hear: at_home(self._work(goal, {**given, "on_event": hear, "deltas": True})))
 
-    def resume(
-        self,
-        row: RunRow,
-        *,
-        on_event: Callable[[Event], None] | None = None,
-        deltas: bool = False,
-        ask: Asker | None = None,
-        approve: Approver | None = None,
-    ) -> RunResult:
+    def resume(self, row: RunRow, *, given: Collection[str] = (), **options: Unpack[RunOptions]) -> RunResult:
         """Take up a run of this crew again: what was answered comes from the journal, the rest is done now.
 
         Args:
             row: The run, from `crewmix.runs.find_run`.
-            on_event: As for `run`.
-            deltas: As for `run`.
-            ask: As for `run`.
-            approve: As for `run`.
+            given: Places of the crew's definition that were changed on purpose since the run began, e.g. `budget`.
+            **options: See `crewmix.RunOptions`.
         """
-        return wait_for(self._work(row.goal, None, (on_event, deltas), ask, approve, row))
+        return wait_for(self._work(row.goal, checked(options, "resume"), resumes=row, given=given))
+
+    def replay(self, row: RunRow, **options: Unpack[RunOptions]) -> RunResult:
+        """Repeat a run with this crew, from the journal alone: no model, tool or person is asked, and nothing is written.
+
+        Args:
+            row: The run, from `crewmix.runs.find_run`.
+            **options: See `crewmix.RunOptions`.
+
+        Raises:
+            ReplayMissError: This crew asks something that was not recorded; it shows what differs.
+        """
+        return wait_for(self._work(row.goal, checked(options, "replay"), replays=row))
+
+    def fork(
+        self, row: RunRow, without: Callable[[Recording], bool], goal: str = "", **options: Unpack[RunOptions]
+    ) -> RunResult:
+        """Work a goal in a new run that takes over what another one was answered, and pays only for what differs.
+
+        Args:
+            row: The run to take over from.
+            without: Says which of its effects are to be performed anew.
+            goal: Another goal.
+            **options: See `crewmix.RunOptions`.
+        """
+        from crewmix.launch import Fork
+
+        return wait_for(self._work(goal or row.goal, checked(options, "fork"), forks=Fork(row, without)))
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
     async def _work(
         self,
         goal: str,
-        inputs: Mapping[str, str] | None,
-        listener: tuple[Callable[[Event], None] | None, bool],
-        ask: Asker | None,
-        approve: Approver | None,
-        row: RunRow | None,
+        options: RunOptions,
+        *,
+        run_id: str = "",
+        given: Collection[str] = (),
+        resumes: RunRow | None = None,
+        replays: RunRow | None = None,
+        forks: Fork | None = None,
     ) -> RunResult:
-        from crewmix.session import Launch, work_run
+        from crewmix.agents.people import People
+        from crewmix.journal.budget import Ledger
+        from crewmix.launch import Launch
+        from crewmix.session import work_run
 
-        given = {**self._inputs, **(inputs or {})}
+        inputs = {**self._inputs, **(options.get("inputs") or {})}
+        budget = options.get("budget")
+        shared = budget if isinstance(budget, Ledger) else None
         launch = Launch(
-            crew=self._definition,
+            crew=self._definition if isinstance(budget, Ledger) else with_budget(self._definition, budget),
             project=self._project,
             models={**self._definition.models, **self._objects},
             tools=await self._loaded_tools(),
-            inputs=given,
-            options=None if self._options is None else {**self._options, "inputs": given},
-            on_event=listener[0],
-            deltas=listener[1],
-            ask=ask,
-            approve=approve,
+            inputs=inputs,
+            filled=self._filled,
+            options=None if self._options is None else {**self._options, "inputs": inputs},
+            given=given,
+            on_event=options.get("on_event"),
+            deltas=options.get("deltas", False),
+            people=People(
+                ask=options.get("ask"),
+                approve=options.get("approve"),
+                review=options.get("review"),
+                wait=options.get("wait", False),
+            ),
             pattern=self._pattern,
-            row=row,
+            shared=shared,
+            resumes=resumes,
+            replays=replays,
+            forks=forks,
+            run_id=run_id,
         )
         return await work_run(launch, goal)
 
@@ -281,6 +318,15 @@ class Crew:
                 names = {name for crew in self._definition.everyone() for role in crew.roles for name in role.tools}
                 self._loaded = await asyncio.to_thread(_load_tools, names, self._project, self._tools) if names else {}
         return self._loaded
+
+
+def with_budget(definition: CrewDefinition, budget: BudgetSpec | Mapping[str, Any] | None) -> CrewDefinition:
+    """The crew with other limits in the places of those of its own budget that `budget` names."""
+    if budget is None:
+        return definition
+    given = budget if isinstance(budget, BudgetSpec) else from_python(BudgetSpec, budget, "budget")
+    own = definition.budget or BudgetSpec()
+    return replace(definition, budget=own.model_copy(update=given.model_dump(exclude_unset=True)))
 
 
 def _project(place: str | Path | Project | None) -> Project:

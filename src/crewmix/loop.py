@@ -76,7 +76,7 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
     if on_home_loop():
         work.close()
         raise UsageError("a blocking call was made on crewmix's own event loop", hint="use the async form, e.g. `arun`")
-    future, ended = _start(work)
+    future, ended = begin(work)
     try:
         return future.result()
     except KeyboardInterrupt:
@@ -89,7 +89,7 @@ async def at_home(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` on the home loop from any loop. Cancelling this cancels it and waits until it has stopped."""
     if on_home_loop():
         return await work
-    future, ended = _start(work)
+    future, ended = begin(work)
     try:
         return await asyncio.wrap_future(future)
     except asyncio.CancelledError:
@@ -98,12 +98,19 @@ async def at_home(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def _start(work: Coroutine[Any, Any, T]) -> tuple[Future[T], threading.Event]:
-    """The work's future, which is cancelled at once when asked to, and what is set when the work has really ended."""
+def begin(work: Coroutine[Any, Any, T]) -> tuple[Future[T], threading.Event]:
+    """Start `work` on the home loop from any thread, and come back at once.
+
+    Returns:
+        The work's future, which is cancelled at once when asked to, and what is set when the work has really ended.
+
+    Raises:
+        UsageError: The home loop belongs to the process that this one was forked from.
+    """
     future: Future[T] = Future()
     ended = threading.Event()
 
-    def begin() -> None:
+    def create() -> None:
         task = loop.create_task(work)
         task.add_done_callback(end)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(task.cancel) if future.cancelled() else None)
@@ -125,5 +132,5 @@ def _start(work: Coroutine[Any, Any, T]) -> tuple[Future[T], threading.Event]:
     except UsageError:
         work.close()
         raise
-    loop.call_soon_threadsafe(begin)
+    loop.call_soon_threadsafe(create)
     return future, ended

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Any
 
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.project import Project
@@ -23,11 +25,40 @@ class Staff:
     gateway: Gateway
     teams: Mapping[str, Staff]
 
+    def as_dict(self) -> dict[str, Any]:
+        """The models as JSON-able data, without keys: what decides their answers, and why each serves."""
+        profiles = {name: _as_dict(profile) for name, profile in self.profiles.items()}
+        return {"profiles": profiles, "teams": {name: team.as_dict() for name, team in self.teams.items()}}
+
     def everyone(self) -> Iterator[Staff]:
         """This crew and all crews within it."""
         yield self
         for team in self.teams.values():
             yield from team.everyone()
+
+
+def _as_dict(profile: Profile) -> dict[str, Any]:
+    data = {f.name: getattr(profile, f.name) for f in fields(Profile) if f.name not in {"driver", "api_key"}}
+    return {**data, "price": profile.price and [str(part) for part in profile.price]}
+
+
+def recorded_staff(crew: CrewDefinition, data: Mapping[str, Any], project: Project) -> Staff:
+    """The staff that `Staff.as_dict` described: enough to repeat a run, not to call a model.
+
+    Args:
+        crew: The crew, as it was recorded with it.
+        data: What `as_dict` gave, with secrets masked.
+        project: Where the project is.
+    """
+    known = {f.name for f in fields(Profile)}
+    profiles: dict[str, Profile] = {}
+    for name, record in data["profiles"].items():
+        values: dict[str, Any] = {key: value for key, value in record.items() if key in known}
+        values["price"] = values["price"] and tuple(Decimal(part) for part in values["price"])
+        values["fallback"] = tuple(values["fallback"])
+        profiles[name] = Profile(**values)
+    teams = {name: recorded_staff(team, data["teams"][name], project) for name, team in crew.crews.items()}
+    return Staff(crew, profiles, Gateway(profiles), teams)
 
 
 async def find_staff(crew: CrewDefinition, models: Mapping[str, ModelSpec | Model], project: Project) -> Staff:

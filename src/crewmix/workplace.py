@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crewmix.agents.base import Actor, Contribution, Turn
 from crewmix.agents.factory import make_actor
 from crewmix.agents.outcome import failed, spoke
+from crewmix.agents.people import People
 from crewmix.chat.base import PatternSource
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.filled import filled
@@ -24,10 +25,9 @@ from crewmix.orchestrate import orchestrate
 from crewmix.staff import Staff
 from crewmix.synthesis.base import Desk
 from crewmix.taskwork import Workplace
-from crewmix.tools.base import Approver, Tool, ToolContext
+from crewmix.tools.base import Tool, ToolContext
 
 if TYPE_CHECKING:
-    from crewmix.agents.human import Asker
     from crewmix.knowledge.index import Index
 
 
@@ -37,8 +37,7 @@ class Means:
 
     project: Project
     tools: Mapping[str, Tool]
-    ask: Asker | None = None
-    approve: Approver | None = None
+    people: People = field(default_factory=People)
 
 
 async def open_workplace(
@@ -69,7 +68,7 @@ async def open_workplace(
             project=means.project.root,
             folders=crew.knowledge,
             index=index,
-            approve=means.approve,
+            approve=means.people.approve,
             rules=crew.approve,
         )
 
@@ -78,7 +77,7 @@ async def open_workplace(
             if role.crew is not None:
                 made[role] = CrewActor(means, staff.teams[role.crew], index)
             else:
-                made[role] = make_actor(role, staff.gateway, means.tools, context, means.ask)
+                made[role] = make_actor(role, staff.gateway, means.tools, context, means.people.ask)
         return made[role]
 
     for role in crew.roles:

@@ -1,4 +1,4 @@
-"""The only place that writes to the terminal."""
+"""The only place that writes to the terminal. No secret gets through, whoever writes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import json
 import os
 import sys
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager, redirect_stdout
-from typing import Any, TextIO
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+if TYPE_CHECKING:
+    from crewmix.journal.redact import Redactor
 
 BROKEN_PIPE = 141
 """Exit code when the reader of our output went away, as the shell reports SIGPIPE."""
@@ -30,12 +34,36 @@ class _Stderr(io.TextIOBase):
         return sys.stderr.fileno()
 
 
+class _Scrubbed:
+    """A stream that passes everything on without secrets."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str, /) -> int:
+        self._stream.write(_redactor().text(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str], /) -> None:
+        self.write("".join(lines))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@cache
+def _redactor() -> Redactor:
+    from crewmix.journal.redact import Redactor
+
+    return Redactor()
+
+
 @contextmanager
 def stdout_kept() -> Generator[None]:
-    """Keeps stdout for what `say` writes: what tools and libraries print meanwhile goes to stderr."""
+    """Keeps stdout for what `say` writes: what tools and libraries print meanwhile goes to stderr, without secrets."""
     _kept.append(stdout())
     try:
-        with redirect_stdout(_Stderr()):
+        with redirect_stderr(cast(TextIO, _Scrubbed(sys.stderr))), redirect_stdout(_Stderr()):
             yield
     finally:
         _kept.pop()
@@ -61,7 +89,8 @@ def say(lines: Iterable[str] | str, *, stream: TextIO | None = None) -> None:
         BrokenPipeError: Nobody reads any more.
     """
     target = stream or stdout()
-    target.write(f"{lines}\n" if isinstance(lines, str) else "".join(f"{line}\n" for line in lines))
+    text = f"{lines}\n" if isinstance(lines, str) else "".join(f"{line}\n" for line in lines)
+    target.write(_redactor().text(text))
     target.flush()
 
 
@@ -75,7 +104,7 @@ def warn(lines: Iterable[str] | str) -> None:
 
 def say_json(value: Any, *, indent: int | None = 2) -> None:
     """Write JSON to stdout, in ASCII, so that nothing in it can steer a terminal. `indent` None = on one line."""
-    say(json.dumps(value, indent=indent, default=str))
+    say(json.dumps(_redactor().data(value), indent=indent, default=str))
 
 
 def is_rich_terminal(stream: TextIO) -> bool:

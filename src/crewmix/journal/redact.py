@@ -10,15 +10,17 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from crewmix.journal.events import Event
 from crewmix.journal.secret_shapes import MASK, mask_shapes
 from crewmix.journal.secret_values import forms, secrets_in
 
 __all__ = ["MASK", "Redactor", "StreamRedactor", "learn"]
 
-E = TypeVar("E", bound=Event)
+if TYPE_CHECKING:
+    from crewmix.journal.events import Event
+
+E = TypeVar("E", bound="Event")
 
 _learned: set[str] = set()
 

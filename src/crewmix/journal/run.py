@@ -173,7 +173,7 @@ class Run:
 
     def recorded(self, scope: str, kind: str, request: Json) -> Json | None:
         """The outcome of an effect if the journal holds it, without performing or counting anything."""
-        known = self._recorded.get(EffectKey(scope, kind, _digest(canonical(request)), 1))
+        known = self._recorded.get(EffectKey(scope, kind, _digest(self.redactor.text(canonical(request))), 1))
         return None if known is None or known.response is None else json.loads(known.response)
 
     async def effect(self, at: Scope, kind: str, request: Json, perform: Perform) -> tuple[Json, bool]:
@@ -191,7 +191,8 @@ class Run:
             ReplayMissError: This is a replay, and the effect was not recorded.
             StorageError: The journal cannot be written.
         """
-        text = canonical(request)
+        # Without secrets, so that a key that was changed meanwhile makes no difference.
+        text = self.redactor.text(canonical(request))
         digest = _digest(text)
         key = EffectKey(at.path, kind, digest, self._take_number((at.path, kind, digest)))
         known = self._recorded.get(key)
@@ -209,7 +210,7 @@ class Run:
         charge = Charge(self, key, at.ledgers, self._spent_before(key))
         try:
             await self.store.begin_effect(
-                self.run_id, self.epoch, Intent(key, self.redactor.text(text), at.task, at.role)
+                self.run_id, self.epoch, Intent(key, text, at.task, at.role)
             )
             outcome = await perform(charge)
         except BaseException as error:

@@ -25,6 +25,7 @@ from crewmix.journal.events import ModelCalled, Warned
 from crewmix.journal.run import Charge, Scope
 from crewmix.models import structured
 from crewmix.models.cache import Cache, cache_key
+from crewmix.models.drivers.choice import driver_for
 from crewmix.models.paying import PaidCall
 from crewmix.models.profile import Profile
 from crewmix.models.types import Model, ModelReply, ModelRequest, OnDelta
@@ -96,7 +97,7 @@ class Gateway:
         self, scope: Scope, profile: Profile, request: ModelRequest, on_delta: OnDelta | None
     ) -> ModelReply:
         """A reply whose JSON fits the schema; the model gets one chance to mend it."""
-        by_prompt = profile.base_url is not None and not profile.json_schema
+        by_prompt = profile.remote and not profile.json_schema
         asked = structured.in_prompt(request) if by_prompt else request
         first = await self._journaled(scope, profile, asked, on_delta)
         if first.tool_calls:
@@ -161,15 +162,7 @@ class Gateway:
     def _driver(self, profile: Profile) -> Model:
         driver = self._drivers.get(profile.name) or profile.driver
         if driver is None:
-            if profile.provider == "offline":
-                from crewmix.models.offline.extractive import OfflineModel
-
-                driver = OfflineModel()
-            else:
-                from crewmix.models.drivers.openai import OpenAIDriver
-
-                driver = OpenAIDriver(profile)
-            self._drivers[profile.name] = driver
+            driver = self._drivers[profile.name] = driver_for(profile)
         return driver
 
     def _announce(

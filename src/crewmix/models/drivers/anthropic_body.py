@@ -51,7 +51,9 @@ def body_of(profile: Profile, request: ModelRequest, *, stream: bool) -> Block:
     if system:
         body["system"] = [{"type": "text", "text": system, **CACHED}]
     if request.tools:
-        body["tools"] = [{"name": t.name, "description": t.description, "input_schema": t.parameters} for t in request.tools]
+        body["tools"] = [
+            {"name": t.name, "description": t.description, "input_schema": t.parameters} for t in request.tools
+        ]
         body["tools"][-1] |= CACHED
         for message in (messages[0], messages[-1]):
             message["content"][-1] |= CACHED
@@ -65,16 +67,20 @@ def body_of(profile: Profile, request: ModelRequest, *, stream: bool) -> Block:
         body["stop_sequences"] = stops
     if stream:
         body["stream"] = True
-    body |= profile.params
-    return body | _sampling(profile, request, body)
+    thinks = "thinking" in profile.params and profile.params["thinking"] != {"type": "disabled"}
+    if request.temperature is not None and profile.takes_temperature and not thinks:
+        body["temperature"] = min(request.temperature, 1.0)
+    return body | _params(profile, request)
 
 
-def _sampling(profile: Profile, request: ModelRequest, body: Block) -> Block:
-    """The temperature, at most 1, where it may be sent: not to models that think."""
-    thinking = body.get("thinking", {"type": "disabled"}).get("type") != "disabled"
-    if request.temperature is None or thinking or not profile.takes_temperature or "temperature" in body:
-        return {}
-    return {"temperature": min(request.temperature, 1.0)}
+def _params(profile: Profile, request: ModelRequest) -> Block:
+    """The profile's `params`. A fixed thinking budget is left out after a tool was called: we keep no thoughts to send back."""
+    params = dict(profile.params)
+    thinking = params.get("thinking")
+    called = any(message.tool_calls for message in request.messages)
+    if called and isinstance(thinking, Mapping) and "budget_tokens" in thinking:
+        del params["thinking"]
+    return params
 
 
 def _messages(messages: tuple[ChatMessage, ...]) -> list[Block]:

@@ -57,10 +57,10 @@ class Message:
             self._end(message)
             for place, block in enumerate(message["content"]):
                 self.blocks[place] = _Block(block)
+            self.stop = self.stop or "end_turn"
+            return self._text()
         except (AttributeError, TypeError, KeyError) as error:
             raise BadReplyError("the answer is not a message of the Messages API") from error
-        self.stop = self.stop or "end_turn"
-        return self._text()
 
     def add(self, event: Any) -> str:
         """Take in an event; returns the text it brought.
@@ -70,7 +70,7 @@ class Message:
         """
         try:
             return self._add(event)
-        except (AttributeError, TypeError, KeyError) as error:
+        except (AttributeError, TypeError, KeyError, ValueError, OverflowError) as error:
             raise BadReplyError("the answer is not a stream of the Messages API") from error
 
     def _add(self, event: Json) -> str:
@@ -79,13 +79,15 @@ class Message:
                 self._begin(event["message"])
             case "content_block_start":
                 block: Json = event["content_block"]
-                self.blocks[event["index"]] = _Block(block)
+                self.blocks[int(event["index"])] = _Block(block)
                 return str(block.get("text") or "") if block["type"] == "text" else ""
             case "content_block_delta":
-                return self._add_piece(self.blocks[event["index"]], event["delta"])
+                return self._add_piece(self.blocks[int(event["index"])], event["delta"])
             case "message_delta":
                 self._end(event["delta"])
                 self._count(event.get("usage"))
+            case "message_stop":
+                self.stop = self.stop or "end_turn"
             case _:  # pings, ends of blocks, and what is invented later
                 pass
         return ""
@@ -95,7 +97,7 @@ class Message:
         self._count(message.get("usage"))
 
     def _end(self, ending: Json) -> None:
-        self.stop = ending.get("stop_reason") or self.stop
+        self.stop = str(ending.get("stop_reason") or self.stop or "") or None
         if isinstance(details := ending.get("stop_details"), Mapping):
             self.explanation = str(cast(Json, details).get("explanation") or "")
 
@@ -127,7 +129,9 @@ class Message:
             raise BadReplyError("the provider broke the answer off (stop_reason 'pause_turn')")
         finish = _FINISH.get(self.stop or "", "unknown")
         calls = tuple(
-            ToolCall(str(block.start.get("id") or f"call_{place}"), str(block.start.get("name") or ""), _arguments(block))
+            ToolCall(
+                str(block.start.get("id") or f"call_{place}"), str(block.start.get("name") or ""), _arguments(block)
+            )
             for place, block in sorted(self.blocks.items())
             if block.start.get("type") == "tool_use"
         )

@@ -7,9 +7,7 @@ from crewmix.models.types import Model
 
 
 def driver_for(profile: Profile) -> Model:
-    """A driver for a model: the Python object it was given as, or one for its provider."""
-    if profile.driver is not None:
-        return profile.driver
+    """A new driver for a model that is not itself a Python object."""
     if profile.provider == "offline":
         from crewmix.models.offline.extractive import OfflineModel
 
