@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from crewmix.knowledge.sources import Source
     from crewmix.models.drivers.scripted import ScriptedModel
     from crewmix.models.types import Model, ModelReply, ModelRequest
+    from crewmix.options import RunOptions
     from crewmix.planning.estimate import Estimate
     from crewmix.result import Ballot, Merge, RunResult, Score, TaskResult
+    from crewmix.running import Running
     from crewmix.synthesis.votes.learning import learn_record
     from crewmix.tools.base import Tool, ToolContext, ToolResult
     from crewmix.tools.function import tool
@@ -77,8 +79,10 @@ _HOMES = {
     "crewmix.knowledge.sources": ("Source",),
     "crewmix.models.drivers.scripted": ("ScriptedModel",),
     "crewmix.models.types": ("Model", "ModelReply", "ModelRequest"),
+    "crewmix.options": ("RunOptions",),
     "crewmix.planning.estimate": ("Estimate",),
     "crewmix.result": ("Ballot", "Merge", "RunResult", "Score", "TaskResult"),
+    "crewmix.running": ("Running",),
     "crewmix.synthesis.votes.learning": ("learn_record",),
     "crewmix.tools.base": ("Tool", "ToolContext", "ToolResult"),
     "crewmix.tools.function": ("tool",),
@@ -114,7 +118,9 @@ __all__ = [
     "Revision",
     "Role",
     "Ruling",
+    "RunOptions",
     "RunResult",
+    "Running",
     "Score",
     "ScriptedModel",
     "SelectSpec",

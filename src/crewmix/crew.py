@@ -215,7 +215,8 @@ class Crew:
         """The same as `run`, but without waiting: gives a handle that any thread can ask, wait for, or cancel."""
         from crewmix.running import Running
 
-        return Running(lambda run_id: self._work(goal, checked(options, "start"), run_id=run_id))
+        given = checked(options, "start")
+        return Running(lambda run_id: self._work(goal, given, run_id=run_id))
 
     def stream(self, goal: str, **options: Unpack[RunOptions]) -> RunStream:
         """Work a goal and go over its events as they happen: `async for event in crew.stream(goal)`.

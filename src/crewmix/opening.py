@@ -55,7 +55,7 @@ async def open_run(launch: Launch, crew: CrewDefinition, goal: str, staff: Staff
         FencedError: Another process works on the run.
         StorageError: The journal of a run that is resumed cannot be opened, or the new run cannot be written.
     """
-    redactor = Redactor(p.api_key for team in staff.everyone() for p in team.profiles.values() if p.api_key)
+    redactor = Redactor()
     if launch.replays is not None:
         source, run_id = open_store(launch.project.database), launch.replays.run_id
         memory = SqliteStore(None)
@@ -73,7 +73,7 @@ async def open_run(launch: Launch, crew: CrewDefinition, goal: str, staff: Staff
     definition = redactor.data(_record(launch, crew, staff))
     fork = launch.forks
     await store.create_run(
-        run_id, crew.name, redactor.text(goal), definition, inherits=fork and fork.row, without=fork and fork.without
+        run_id, crew.name, goal, definition, inherits=fork and fork.row, without=fork and fork.without
     )
     recordings = store.recordings(run_id) if fork else ()
     return Opened(Run(run_id, store, 1, redactor, recordings=recordings), notices)

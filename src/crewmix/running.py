@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from crewmix.errors import RunCancelledError, UsageError
 from crewmix.loop import begin, on_home_loop
+from crewmix.opening import new_run_id
 
 if TYPE_CHECKING:
     from crewmix.result import RunResult
@@ -25,16 +26,16 @@ class Running:
     A program that ends leaves the run as if it had been killed: `crewmix resume` goes on with it.
 
     Args:
-        run_id: The run's id.
-        work: Does the run, on the home loop.
+        start: Makes the run's work from its id; it is done on the home loop.
 
     Raises:
         UsageError: This process was forked from one in which crewmix was at work.
     """
 
-    def __init__(self, run_id: str, work: Coroutine[Any, Any, RunResult]) -> None:
-        self.run_id = run_id
-        self._future, self._ended = begin(work)
+    def __init__(self, start: Callable[[str], Coroutine[Any, Any, RunResult]]) -> None:
+        self.run_id = new_run_id()
+        """The run's id, under which the journal knows it as soon as it has begun."""
+        self._future, self._ended = begin(start(self.run_id))
 
     def __repr__(self) -> str:
         state = "under way" if not self.done else "cancelled" if self._future.cancelled() else "over"
@@ -68,10 +69,6 @@ class Running:
         if not self._ended.wait(timeout):
             raise TimeoutError(f"run {self.run_id} is still going on after {timeout:g} seconds")
         if self._future.cancelled():
-            raise cancelled(self.run_id)
+            hint = f"`crewmix resume {self.run_id}` goes on from there"
+            raise RunCancelledError(f"run {self.run_id} was cancelled", hint=hint)
         return self._future.result()
-
-
-def cancelled(run_id: str) -> RunCancelledError:
-    """The error for a run that was cancelled."""
-    return RunCancelledError(f"run {run_id} was cancelled", hint=f"`crewmix resume {run_id}` goes on from there")

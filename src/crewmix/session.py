@@ -21,7 +21,9 @@ from crewmix.errors import (
     WaitingError,
 )
 from crewmix.journal.events import RunFinished, RunStarted, Warned
+from crewmix.journal.redact import Redactor, learn
 from crewmix.journal.run import Scope
+from crewmix.journal.secret_values import secrets_in
 from crewmix.launch import Launch
 from crewmix.ledgers import open_ledger
 from crewmix.models.profile import Profile
@@ -48,8 +50,11 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
     """
     if not goal.strip():
         raise UsageError("the goal is empty", hint='say what is to be achieved, e.g. crew.run("Compare A and B")')
-    crew = launch.crew if launch.filled else filled(launch.crew, goal, launch.inputs)
+    learn(secrets_in(launch.crew.as_dict()))
+    goal, inputs = Redactor().data((goal, launch.inputs))
+    crew = launch.crew if launch.filled else filled(launch.crew, goal, inputs)
     staff = await _staff(launch, crew)
+    learn(profile.api_key for _, profile in _named(staff) if profile.api_key)
     with ExitStack() as closing:
         opened = await open_run(launch, crew, goal, staff, closing)
         run, started = opened.run, time.monotonic()
@@ -127,23 +132,32 @@ def _write_outputs(project: Project, crew: CrewDefinition, root: Scope, result: 
 async def _ended(root: Scope, tally: Tally, seconds: float, error: BaseException) -> BaseException:
     """Record that the run ended without a result, and give the error to raise."""
     run = root.run
-    message = error.message if isinstance(error, CrewmixError) else f"{type(error).__name__}: {error}"
+    message = run.redactor.text(_message(error))
     match error:
         case asyncio.CancelledError() | RunCancelledError():
             run.cancel()
-            status, message = "cancelled", "cancelled"
+            status = "cancelled"
         case BudgetExceededError():
             status = "budget"
         case WaitingError():
             status = "waiting"
         case _:
             status = "failed"
-    message = run.redactor.text(message)
+    if isinstance(error, CrewmixError):
+        error.message = message
+        error.hint = error.hint and run.redactor.text(error.hint)
+        error.args = (message,)
     if not isinstance(error, FencedError):
         _finish(root, status, tally, seconds, "", message)
         with suppress(StorageError):
             await run.store.finish_run(run.run_id, run.epoch, status, None, message)
     return error
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "the run was cancelled"
+    return error.message if isinstance(error, CrewmixError) else f"{type(error).__name__}: {error}"
 
 
 def _finish(root: Scope, status: str, tally: Tally, seconds: float, output: str, error: str | None) -> None:

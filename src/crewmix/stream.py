@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crewmix.errors import UsageError
+from crewmix.errors import RunCancelledError, UsageError
 from crewmix.journal.events import Event, TextDelta
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class RunStream:
         self._result: RunResult | None = None
         self._work: asyncio.Future[RunResult] | None = None
         self._closing = False
+        self._cancelled = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> RunStream:
         return self
@@ -48,10 +51,20 @@ class RunStream:
         """Cancel the run if it still goes on, and wait until it has stopped."""
         if self._work is None or self._work.done():
             return
-        if not self._closing:  # a second cancel would interrupt the run's closing
+        self._stop()
+        await asyncio.wait({self._work})
+
+    def cancel(self) -> None:
+        """Cancel the run, from any thread. Whoever reads the stream gets its last events and then a `RunCancelledError`."""
+        self._cancelled = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the reader's loop is closed, and the run is over with it
+                self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._work is not None and not self._closing:  # a second cancel would interrupt the run's closing
             self._closing = True
             self._work.cancel()
-        await asyncio.wait({self._work})
 
     @property
     def result(self) -> RunResult:
@@ -66,7 +79,9 @@ class RunStream:
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Every event of the run; then what the run raised, if anything."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
+        if self._cancelled:
+            raise _cancelled()
         waiting: deque[Event] = deque()
         news = asyncio.Event()
 
@@ -91,6 +106,12 @@ class RunStream:
                     break
                 news.clear()
                 await news.wait()
+            if work.cancelled() and self._cancelled:
+                raise _cancelled()
             self._result = work.result()
         finally:
             await self.aclose()
+
+
+def _cancelled() -> RunCancelledError:
+    return RunCancelledError("the run was cancelled", hint="`crewmix resume last` goes on from there")

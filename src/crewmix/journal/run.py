@@ -144,14 +144,11 @@ class Run:
 
     def emit(self, event: E, scope: str = "") -> E:
         """Number, scrub, keep and announce an event that happened at `scope`."""
-        stamped = replace(event, scope=scope, seq=self._seq + 1 if event.kept else 0, time=time.time())
-        text = _as_text(stamped)
-        if self.redactor.text(text) != text:
-            stamped = self.redactor.event(stamped)
-            text = _as_text(stamped)
+        seq = self._seq + 1 if event.kept else 0
+        stamped = self.redactor.event(replace(event, scope=scope, seq=seq, time=time.time()))
         if event.kept:
-            self._seq += 1
-            self.store.add_event(self.run_id, stamped.seq, text)
+            self._seq = seq
+            self.store.add_event(self.run_id, seq, _as_text(stamped))
         for listener in list(self._listeners):
             listener(stamped)
         return stamped
@@ -173,7 +170,7 @@ class Run:
 
     def recorded(self, scope: str, kind: str, request: Json) -> Json | None:
         """The outcome of an effect if the journal holds it, without performing or counting anything."""
-        known = self._recorded.get(EffectKey(scope, kind, _digest(self.redactor.text(canonical(request))), 1))
+        known = self._recorded.get(EffectKey(scope, kind, _digest(canonical(self.redactor.data(request))), 1))
         return None if known is None or known.response is None else json.loads(known.response)
 
     async def effect(self, at: Scope, kind: str, request: Json, perform: Perform) -> tuple[Json, bool]:
@@ -192,7 +189,7 @@ class Run:
             StorageError: The journal cannot be written.
         """
         # Without secrets, so that a key that was changed meanwhile makes no difference.
-        text = self.redactor.text(canonical(request))
+        text = canonical(self.redactor.data(request))
         digest = _digest(text)
         key = EffectKey(at.path, kind, digest, self._take_number((at.path, kind, digest)))
         known = self._recorded.get(key)
@@ -223,17 +220,16 @@ class Run:
             charge.keep(self.redactor.text(canonical(as_record(error))) if told else None)
             raise
         self.performed += 1
-        response = canonical(outcome)
-        kept = self.redactor.text(response)
-        await self.store.finish_effect(self.run_id, key, kept, charge.spent)
-        # What follows is asked with the words a resumed run would read.
-        return outcome if kept == response else json.loads(kept)
+        response = canonical(self.redactor.data(outcome))
+        await self.store.finish_effect(self.run_id, key, response, charge.spent)
+        # As a resumed run would read it, so that what follows is asked with the same words.
+        return json.loads(response)
 
     def _failure(self, error: BaseException) -> str | None:
         """What a replay is to meet here; nothing for what lies outside of the effect."""
-        if not isinstance(error, CrewmixError) or isinstance(error, RunCancelledError | FencedError | StorageError):
+        if isinstance(error, RunCancelledError | FencedError | StorageError):
             return None
-        return self.redactor.text(canonical(as_record(error)))
+        return canonical(self.redactor.data(as_record(error))) if isinstance(error, CrewmixError) else None
 
     def _spent_before(self, key: EffectKey) -> Amount:
         if key in self._tried:

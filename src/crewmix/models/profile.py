@@ -91,7 +91,8 @@ class Profile:
     @property
     def takes_temperature(self) -> bool:
         """Whether a `temperature` may be sent; models that think, and Claude from 4.7 on, refuse a request that has one."""
-        return not self.reasoning and (self._claude or (0, 0)) < (4, 7)
+        claude = self._claude
+        return not self.reasoning and (claude is None or claude < (4, 7))
 
     @property
     def _claude(self) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ See https://platform.claude.com/docs/en/api/messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -83,15 +83,12 @@ class AnthropicDriver:
         # Only for connecting, so that a request that never left is known as such; `complete` times the rest.
         timeout = Timeout(None, connect=min(10.0, self.profile.timeout * 0.8))
         named = {name: body.pop(name) for name in ("model", "messages", "max_tokens")}
-        return client.messages.with_streaming_response.create(
-            **named,
-            stream=body.pop("stream", False),  # pyright: ignore[reportArgumentType]
-            extra_body=body,
-            timeout=timeout,
-        )
+        stream = bool(body.pop("stream", False))
+        create: Any = client.messages.with_streaming_response.create
+        return create(**named, stream=stream, extra_body=body, timeout=timeout)
 
     @contextmanager
-    def _typed_errors(self) -> Iterator[None]:
+    def _typed_errors(self) -> Generator[None]:
         """Turn what the package and its HTTP library raise into errors that say whether trying again can help."""
         import anthropic
 
@@ -147,7 +144,9 @@ class AnthropicDriver:
                 self._refuse_errors(data)
                 if text := message.add(data):
                     on_delta(text)
-                if message.stop is not None:  # only the end may follow, which must be read for the connection's next use
+                if (
+                    message.stop is not None
+                ):  # only the end may follow, which must be read for the connection's next use
                     rest.reschedule(loop.time() + min(REST_SECONDS, self.profile.timeout / 2))
             if reader.pending > MAX_EVENT:
                 raise BadReplyError("an event of the stream does not end")

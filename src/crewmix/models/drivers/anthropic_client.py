@@ -22,7 +22,11 @@ API_VERSION = "2023-06-01"
 NO_KEY = "none"
 """The package insists on a key; `_only_ours` takes this one away."""
 
-_KEPT = "host accept accept-encoding connection content-length content-type transfer-encoding x-api-key".split()
+_KEPT = (
+    *("host", "accept", "accept-encoding", "connection", "content-length", "content-type", "transfer-encoding"),
+    "x-api-key",
+    "x-stainless-raw-response",  # by this the package knows that we read the response ourselves
+)
 _DIRECT = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
