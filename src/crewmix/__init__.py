@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from crewmix.definitions.spec_chat import EdgeSpec, LayerSpec, NodeSpec, ProposerSpec, SelectSpec, StopSpec
     from crewmix.errors import CrewmixError
+    from crewmix.journal.shared import Budget
     from crewmix.knowledge.sources import Source
     from crewmix.models.drivers.scripted import ScriptedModel
     from crewmix.models.types import Model, ModelReply, ModelRequest
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from crewmix.synthesis.votes.learning import learn_record
     from crewmix.tools.base import Tool, ToolContext, ToolResult
     from crewmix.tools.function import tool
+    from crewmix.tools.people import Consent, Plan, Question
 
 __version__ = "0.1.0"
 
@@ -76,6 +78,7 @@ _HOMES = {
     ),
     "crewmix.definitions.spec_chat": ("EdgeSpec", "LayerSpec", "NodeSpec", "ProposerSpec", "SelectSpec", "StopSpec"),
     "crewmix.errors": ("CrewmixError",),
+    "crewmix.journal.shared": ("Budget",),
     "crewmix.knowledge.sources": ("Source",),
     "crewmix.models.drivers.scripted": ("ScriptedModel",),
     "crewmix.models.types": ("Model", "ModelReply", "ModelRequest"),
@@ -86,15 +89,18 @@ _HOMES = {
     "crewmix.synthesis.votes.learning": ("learn_record",),
     "crewmix.tools.base": ("Tool", "ToolContext", "ToolResult"),
     "crewmix.tools.function": ("tool",),
+    "crewmix.tools.people": ("Consent", "Plan", "Question"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ApproveSpec",
     "Ballot",
+    "Budget",
     "BudgetSpec",
     "ChatSpec",
     "Choose",
+    "Consent",
     "Crew",
     "CrewSpec",
     "CrewmixError",
@@ -112,8 +118,10 @@ __all__ = [
     "ModelSpec",
     "NodeSpec",
     "Pattern",
+    "Plan",
     "PlanSpec",
     "ProposerSpec",
+    "Question",
     "Record",
     "Revision",
     "Role",

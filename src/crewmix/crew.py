@@ -12,6 +12,7 @@ from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.given import ModelSource, from_python, split_models, tool_names, with_free_tools
 from crewmix.definitions.load import define_crew, load_crew
 from crewmix.definitions.project import Project
+from crewmix.definitions.raised import raised
 from crewmix.definitions.spec import BudgetSpec, CrewSpec
 from crewmix.errors import UsageError
 from crewmix.loop import at_home, wait_for
@@ -66,7 +67,7 @@ class Crew:
         strings, objects = split_models(models)
         spec = from_python(CrewSpec, {"name": "crew", **fields}, "Crew(…)")
         definition = define_crew(spec, place, extra_tools=tool_names(tools), models=strings)
-        self._set(definition, place, tools, objects, pattern, None)
+        self._set(definition, place, tools, objects, pattern, {"python": _given(tools, objects, pattern)})
 
     @classmethod
     def load(
@@ -114,7 +115,7 @@ class Crew:
             "inputs": dict(inputs or {}),
             "knowledge": None if knowledge is None else [str(p) for p in definition.knowledge],
             "budget": None if budget is None else definition.budget and definition.budget.model_dump(mode="json"),
-            "python": sorted([*tool_names(tools), *objects, *(["pattern"] if pattern is not None else [])]),
+            "python": _given(tools, objects, pattern),
         }
         crew._set(definition, place, tools, objects, pattern, options)
         crew._inputs = dict(inputs or {})
@@ -129,21 +130,24 @@ class Crew:
         tools: Sequence[object] = (),
         models: Mapping[str, Model] | None = None,
         pattern: PatternSource | None = None,
-        options: dict[str, Any] | None = None,
+        inputs: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> Crew:
-        """A crew from a definition whose goal and inputs are in their places already, as a journal holds it.
+        """A crew from a checked definition, e.g. one that a journal holds.
 
         Args:
-            definition: The crew, checked.
+            definition: The crew.
             project: The project it works in.
-            tools: Tools given in Python.
+            tools: See `Crew`.
             models: Python objects in the places of the definition's models of these names.
             pattern: See `Crew`.
+            inputs: Values for the crew's inputs.
             options: How the crew was loaded when the definition was made.
         """
         crew = cls.__new__(cls)
-        crew._set(definition, project, tools, models or {}, pattern, options)
-        crew._filled = True
+        given = {"python": _given(tools, models or (), pattern), **(options or {})}
+        crew._set(definition, project, tools, models or {}, pattern, given)
+        crew._inputs = dict(inputs or {})
         return crew
 
     def _set(
@@ -153,7 +157,7 @@ class Crew:
         tools: Sequence[object],
         objects: Mapping[str, Model],
         pattern: PatternSource | None,
-        options: dict[str, Any] | None,
+        options: Mapping[str, Any],
     ) -> None:
         self._definition = with_free_tools(definition, tool_names(tools))
         self._project = project
@@ -162,7 +166,6 @@ class Crew:
         self._pattern = pattern
         self._options = options
         self._inputs: dict[str, str] = {}
-        self._filled = False
         self._loaded: Mapping[str, Tool] | None = None
         self._loading = asyncio.Lock()
 
@@ -278,22 +281,21 @@ class Crew:
         replays: RunRow | None = None,
         forks: Fork | None = None,
     ) -> RunResult:
-        from crewmix.agents.people import People
-        from crewmix.journal.budget import Ledger
+        from crewmix.journal.shared import Budget
         from crewmix.launch import Launch
         from crewmix.session import work_run
+        from crewmix.tools.people import People
 
         inputs = {**self._inputs, **(options.get("inputs") or {})}
         budget = options.get("budget")
-        shared = budget if isinstance(budget, Ledger) else None
+        shared = budget if isinstance(budget, Budget) else None
         launch = Launch(
-            crew=self._definition if isinstance(budget, Ledger) else with_budget(self._definition, budget),
+            crew=self._definition if isinstance(budget, Budget) else with_budget(self._definition, budget),
             project=self._project,
             models={**self._definition.models, **self._objects},
             tools=await self._loaded_tools(),
             inputs=inputs,
-            filled=self._filled,
-            options=None if self._options is None else {**self._options, "inputs": inputs},
+            options={**self._options, "inputs": inputs},
             given=given,
             on_event=options.get("on_event"),
             deltas=options.get("deltas", False),
@@ -321,13 +323,17 @@ class Crew:
         return self._loaded
 
 
+def _given(tools: Sequence[object], objects: Iterable[str], pattern: PatternSource | None) -> list[str]:
+    """The names of what only Python can give again."""
+    return sorted([*tool_names(tools), *objects, *(["pattern"] if pattern is not None else [])])
+
+
 def with_budget(definition: CrewDefinition, budget: BudgetSpec | Mapping[str, Any] | None) -> CrewDefinition:
     """The crew with other limits in the places of those of its own budget that `budget` names."""
     if budget is None:
         return definition
-    given = budget if isinstance(budget, BudgetSpec) else from_python(BudgetSpec, budget, "budget")
     own = definition.budget or BudgetSpec()
-    return replace(definition, budget=own.model_copy(update=given.model_dump(exclude_unset=True)))
+    return replace(definition, budget=own.model_copy(update=raised(budget, definition.budget)))
 
 
 def _project(place: str | Path | Project | None) -> Project:

@@ -16,8 +16,10 @@ CrewmixError
 │   ├── StorageError           the journal cannot be read or written
 │   ├── FencedError            another process has taken this run over
 │   ├── ReplayMissError        a replay met a call that was not recorded
+│   ├── PersonMissingError     a person had to be asked, and nobody could be
 │   └── ModelError             a provider did not give a usable answer
 │       ├── ModelUnavailableError   down, refused, reset, 5xx
+│       │   └── CircuitOpenError    it was down so often in a row that nothing was sent
 │       ├── RateLimitedError        429, after the allowed attempts
 │       ├── ModelTimeoutError       no answer, or a silent stream, within the deadline
 │       ├── BadReplyError           not JSON, no choices, empty, cut off, not the wanted schema
@@ -196,6 +198,12 @@ class WaitingError(RunError):
     exit_code = 4
 
 
+class PersonMissingError(RunError):
+    """A person had to be asked, and nobody could be: nobody is there, or the function that asks failed."""
+
+    code = "human_missing"
+
+
 class RunFileError(UserError):
     """A file is no exported run, or is damaged."""
 
@@ -240,6 +248,13 @@ class ModelUnavailableError(ModelError):
 
     code = "model_unavailable"
     retryable = True
+
+
+class CircuitOpenError(ModelUnavailableError):
+    """The provider failed so often in a row that nothing was sent to it now."""
+
+    code = "model_circuit_open"
+    retryable = False
 
 
 class RateLimitedError(ModelError):
@@ -319,26 +334,36 @@ class BudgetExceededError(CrewmixError):
         owner: Whose budget: `run`, `task.2`, `researcher` …
         allowed: The budget's size.
         needed: What spending would have come to, at worst; infinite when a price is unknown.
+        kept: What of it was kept for the synthesis, and so out of this call's reach.
     """
 
     code = "budget"
     exit_code = 3
 
-    def __init__(self, limit: str, owner: str, *, allowed: float, needed: float) -> None:
-        what = f"the {limit} budget of {owner}"
+    def __init__(self, limit: str, owner: str, *, allowed: float, needed: float, kept: float = 0.0) -> None:
+        what = f"the {limit} budget of {owner} is used up"
         hint = f"raise `budget.{limit}` and resume the run"
+        size = f"{_short(allowed)} allowed"
+        if kept:
+            size = f"{_short(allowed - kept)} of {_short(allowed)} allowed before the synthesis"
         if limit == "seconds":
-            message = f"{what} is used up: {allowed:g} allowed, {needed:.1f} gone"
+            message = f"{what}: {size}, {needed:.1f} gone"
         elif needed == float("inf"):
-            message = f"{what} cannot be kept: the price of the next call is unknown"
+            message = f"the {limit} budget of {owner} cannot be kept: the price of the next call is unknown"
             hint = "set the model's `price`, or `budget: {unpriced: allow}`"
         else:
-            message = f"{what} is used up: {allowed:g} allowed, the next call could reach {needed:g}"
+            message = f"{what}: {size}, the next call could reach {_short(needed)}"
         super().__init__(message, hint=hint)
         self.limit = limit
         self.owner = owner
         self.allowed = allowed
         self.needed = needed
+        self.kept = kept
+
+
+def _short(value: float) -> str:
+    """A count in full, an amount of money with the digits that matter."""
+    return f"{value:.0f}" if value >= 1000 else f"{value:.6g}"
 
 
 class RunCancelledError(CrewmixError):

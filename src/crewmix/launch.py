@@ -6,16 +6,16 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from crewmix.agents.people import People
 from crewmix.chat.base import PatternSource
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.project import Project
 from crewmix.definitions.spec import ModelSpec
-from crewmix.journal.budget import Ledger
 from crewmix.journal.events import Event
 from crewmix.journal.rows import Recording, RunRow
+from crewmix.journal.shared import Budget
 from crewmix.models.types import Model
 from crewmix.tools.base import Tool
+from crewmix.tools.people import People
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,7 @@ class Launch:
     models: Mapping[str, ModelSpec | Model]
     tools: Mapping[str, Tool]
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
-    filled: bool = False
-    """Whether goal and inputs are in their places already, as in a definition that a journal holds."""
-    options: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """How `Crew.load` was called, so that `crewmix resume` can call it again."""
     given: Collection[str] = ()
     """Places of the definition that whoever resumes the run set on purpose, e.g. `budget`."""
@@ -51,7 +49,7 @@ class Launch:
     people: People = field(default_factory=People)
     pattern: PatternSource | None = None
     """A chat pattern given in Python."""
-    shared: Ledger | None = None
+    shared: Budget | None = None
     """A budget that this run shares with others."""
     resumes: RunRow | None = None
     replays: RunRow | None = None

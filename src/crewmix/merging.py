@@ -39,7 +39,7 @@ async def merge_drafts(
     known = tuple(dict.fromkeys(source for draft in drafts for source in draft.sources))
     failure: CrewmixError | None = None
     try:
-        answer = await make_synthesis(spec, desk).merge(scope, question, drafts)
+        answer = await make_synthesis(spec, desk).merge(scope.merging(), question, drafts)
     except (BudgetExceededError, ModelError) as error:
         failure = error
         answer = _unmerged(question, drafts)

@@ -68,9 +68,10 @@ async def open_run(launch: Launch, crew: CrewDefinition, goal: str, staff: Staff
     if launch.resumes is not None:
         # What a finished run went on without is tried again; a run that was cut off goes on as it did before.
         forget = _SETTLED if launch.resumes.status in _ENDED else ()
-        epoch = await store.claim(run_id, forget=forget)
-        return Opened(Run(run_id, store, epoch, redactor), (*notices, *_changed(launch, crew, staff, redactor)))
-    definition = redactor.data(_record(launch, crew, staff))
+        definition = redactor.data(_remembered(launch, staff)) if launch.given else None
+        epoch = await store.claim(run_id, forget, definition)
+        return Opened(Run(run_id, store, epoch, redactor), (*notices, *_changed(launch, staff, redactor)))
+    definition = redactor.data(_record(launch, staff))
     fork = launch.forks
     await store.create_run(
         run_id, crew.name, goal, definition, inherits=fork and fork.row, without=fork and fork.without
@@ -79,16 +80,25 @@ async def open_run(launch: Launch, crew: CrewDefinition, goal: str, staff: Staff
     return Opened(Run(run_id, store, 1, redactor, recordings=recordings), notices)
 
 
-def _record(launch: Launch, crew: CrewDefinition, staff: Staff) -> dict[str, Any]:
+def _record(launch: Launch, staff: Staff) -> dict[str, Any]:
     """Everything that decides a run, as it is at its start."""
     return {
-        "crew": crew.as_dict(),
-        "fingerprint": launch.crew.fingerprint(),
-        "options": launch.options or {},
+        "crew": launch.crew.as_dict(),
+        "inputs": dict(launch.inputs),
+        "options": dict(launch.options),
         "staff": staff.as_dict(),
         "tools": {name: _described(tool) for name, tool in launch.tools.items()},
         "forked_from": launch.forks.row.run_id if launch.forks else "",
     }
+
+
+def _remembered(launch: Launch, staff: Staff) -> dict[str, Any]:
+    """The definition that the run began with, but for what was changed on purpose: the next resume goes on with that."""
+    before: dict[str, Any] = launch.resumes.definition if launch.resumes else {}
+    now = _record(launch, staff)
+    meant = {place.split(".")[0] for place in launch.given}
+    crew = {**before["crew"], **{part: now["crew"][part] for part in meant if part in now["crew"]}}
+    return {**before, "crew": crew, "options": now["options"]}
 
 
 def _described(tool: Tool) -> dict[str, Any]:
@@ -100,14 +110,15 @@ def _described(tool: Tool) -> dict[str, Any]:
     }
 
 
-def _changed(launch: Launch, crew: CrewDefinition, staff: Staff, redactor: Redactor) -> Iterator[tuple[str, str]]:
+def _changed(launch: Launch, staff: Staff, redactor: Redactor) -> Iterator[tuple[str, str]]:
     """What is no longer as it was when the run began, but for what was changed on purpose."""
     if launch.resumes is None:
         return
     before: Mapping[str, Any] = launch.resumes.definition
-    now: Mapping[str, Any] = redactor.data(_record(launch, crew, staff))
+    now: Mapping[str, Any] = redactor.data(_record(launch, staff))
     found = [*changes(before["crew"], now["crew"])]
-    found += [f"tools.{place}" for place in changes(before.get("tools", {}), now["tools"])]
+    for part in ("inputs", "tools"):
+        found += [f"{part}.{place}" for place in changes(before[part], now[part])]
     unmeant = [place for place in found if not any(place == g or place.startswith(f"{g}.") for g in launch.given)]
     if unmeant:
         places = ", ".join(f"`{place}`" for place in unmeant)

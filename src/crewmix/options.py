@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from crewmix.agents.human import Asker
-    from crewmix.agents.people import Reviewer
     from crewmix.definitions.spec import BudgetSpec
-    from crewmix.journal.budget import Ledger
     from crewmix.journal.events import Event
-    from crewmix.tools.base import Approver
+    from crewmix.journal.shared import Budget
+    from crewmix.tools.people import Approver, Asker, Reviewer
 
 
 class RunOptions(TypedDict, total=False):
@@ -19,7 +17,7 @@ class RunOptions(TypedDict, total=False):
 
     inputs: Mapping[str, str] | None
     """Values for the crew's inputs."""
-    budget: BudgetSpec | Mapping[str, Any] | Ledger | None
+    budget: BudgetSpec | Mapping[str, Any] | Budget | None
     """Limits for this run, over the crew's own: `{"usd": 0.5}`; or a `crewmix.Budget` that several runs share, besides these."""
     on_event: Callable[[Event], None] | None
     """Called with every event, on crewmix's own thread; it must not block."""

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from crewmix.definitions.spec import Task
-from crewmix.errors import BudgetExceededError, CrewmixError, RunError
+from crewmix.errors import BudgetExceededError, CrewmixError, RunError, WaitingError
 from crewmix.journal.run import Scope
 from crewmix.merging import merge_drafts
 from crewmix.planning.plan import make_plan
@@ -51,8 +51,8 @@ async def orchestrate(scope: Scope, work: Workplace, goal: str) -> Outcome:
         BudgetExceededError: A budget ended the run before there was anything to answer with.
         RunCancelledError: The run was cancelled.
     """
-    scope = replace(scope, purses=work.role_ledgers)
-    plan = await make_plan(scope.at("plan"), work.desk.gateway, work.crew, goal)
+    scope = scope.with_purses(work.role_ledgers)
+    plan = await make_plan(scope.at("plan"), work.desk.gateway, work.crew, goal, work.people)
     tasks = await work_graph(plan, lambda task, needed: work_task(scope, work, task, needed, goal))
     stopped = next((t.stopped for t in tasks if t.stopped is not None), None)
     results = tuple(t.result for t in tasks)
@@ -85,13 +85,23 @@ async def work_graph(
         work: Works one task, given the results of those it needs.
 
     Raises:
-        CrewmixError: What `work` raised first; the tasks under way are cancelled.
+        WaitingError: A task waits for a person; those that do not need it are over.
+        CrewmixError: What else `work` raised first; the tasks under way are cancelled.
     """
-    running: dict[str, asyncio.Task[Worked]] = {}
+    running: dict[str, asyncio.Task[Worked | None]] = {}
+    waiting: list[WaitingError] = []
 
-    async def when_ready(task: Task) -> Worked:
-        needed = [(await running[name]).result for name in task.needs]
-        return await work(task, needed)
+    async def when_ready(task: Task) -> Worked | None:
+        """The task worked; None when it, or one that it needs, waits for a person."""
+        needed = [await running[name] for name in task.needs]
+        known = [worked.result for worked in needed if worked is not None]
+        if len(known) < len(needed):
+            return None
+        try:
+            return await work(task, known)
+        except WaitingError as error:
+            waiting.append(error)
+            return None
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -99,7 +109,9 @@ async def work_graph(
                 running[task.id] = group.create_task(when_ready(task), name=f"crewmix-{task.id}")
     except* CrewmixError as errors:
         raise errors.exceptions[0] from None
-    return tuple(task.result() for task in running.values())
+    if waiting:
+        raise waiting[0]
+    return tuple(worked for task in running.values() if (worked := task.result()) is not None)
 
 
 def _with_dissent(task: TaskResult) -> str:

@@ -22,13 +22,14 @@ from crewmix.errors import (
 )
 from crewmix.journal.events import RunFinished, RunStarted, Warned
 from crewmix.journal.redact import Redactor, learn
-from crewmix.journal.run import Scope
+from crewmix.journal.run import Run, Scope
 from crewmix.journal.secret_values import secrets_in
 from crewmix.launch import Launch
-from crewmix.ledgers import open_ledger
+from crewmix.ledgers import open_crew_ledger
 from crewmix.models.profile import Profile
 from crewmix.opening import open_run
 from crewmix.orchestrate import orchestrate
+from crewmix.planning.turns import Cast
 from crewmix.result import RunResult
 from crewmix.staff import Staff, find_staff, recorded_staff
 from crewmix.tally import Tally, make_result
@@ -52,7 +53,7 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
         raise UsageError("the goal is empty", hint='say what is to be achieved, e.g. crew.run("Compare A and B")')
     learn(secrets_in(launch.crew.as_dict()))
     goal, inputs = Redactor().data((goal, launch.inputs))
-    crew = launch.crew if launch.filled else filled(launch.crew, goal, inputs)
+    crew = filled(launch.crew, goal, inputs)
     staff = await _staff(launch, crew)
     learn(profile.api_key for _, profile in _named(staff) if profile.api_key)
     with ExitStack() as closing:
@@ -63,7 +64,7 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
         run.listen(tally.hear)
         if launch.on_event is not None:
             run.listen(launch.on_event, deltas=launch.deltas)
-        root = Scope(run, ledgers=(open_ledger("run", crew.budget, run, ""),))
+        root = _root(launch, crew, staff, run, closing)
         models = {name: (p.model, p.why) for name, p in _named(staff)}
         root.emit(
             RunStarted(
@@ -80,7 +81,7 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
         means = Means(launch.project, launch.tools, launch.people)
         try:
             work = await open_workplace(means, staff, crew, root, pattern=launch.pattern)
-            outcome = await orchestrate(root.charged_to(launch.shared), work, goal)
+            outcome = await orchestrate(root, work, goal)
         except BaseException as error:
             raise await _ended(root, tally, time.monotonic() - started, error) from None
         finally:
@@ -104,6 +105,14 @@ async def _staff(launch: Launch, crew: CrewDefinition) -> Staff:
     if any(spec.method == "tested" for team in crew.everyone() for spec in team.syntheses()):
         await asyncio.to_thread(require_sandbox)
     return staff
+
+
+def _root(launch: Launch, crew: CrewDefinition, staff: Staff, run: Run, closing: ExitStack) -> Scope:
+    """The root of the run's tree, with the budgets that pay for all of it; the run's own comes last."""
+    own = open_crew_ledger(Cast(crew, staff.profiles, staff.teams), "run", run, "")
+    shared = closing.enter_context(launch.shared.charged(run)) if launch.shared is not None else None
+    root = Scope(run).charged_to(shared).charged_to(own)
+    return root if own.share else root.merging()
 
 
 def _named(staff: Staff, prefix: str = "") -> Iterator[tuple[str, Profile]]:

@@ -89,7 +89,7 @@ def make_result(
     """The result of a run that has an answer.
 
     Args:
-        root: The run's root scope; its first ledger is the run's budget.
+        root: The run's root scope; its last ledger is the run's budget.
         crew: The crew's name.
         goal: What was to be achieved.
         outcome: What it came to.
@@ -98,7 +98,7 @@ def make_result(
         seconds: How long this process worked on it.
     """
     status: Status = "done" if outcome.stopped is None and tally.whole else "partial"
-    ledger = root.ledgers[0]
+    ledger = root.ledgers[-1]
     limits = {
         "usd": (float(ledger.usd), ledger.limits.usd),
         "calls": (ledger.calls, ledger.limits.calls),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from crewmix.agents.base import Actor, Contribution, Turn
 from crewmix.agents.fit import fitted
 from crewmix.agents.prompts import role_prompt
 from crewmix.chat.base import Member, Message, PatternSource, Speak, Talk, View
+from crewmix.chat.briefs import turn_brief
 from crewmix.chat.hold import hold
 from crewmix.chat.patterns import make_pattern
 from crewmix.chat.selector import make_chooser
@@ -27,6 +28,7 @@ from crewmix.result import DraftText, Merge, SpokenMessage, TaskResult, TaskStat
 from crewmix.synthesis.answers.closed import answer_line
 from crewmix.synthesis.base import Answer, Desk, Draft, Question
 from crewmix.synthesis.judges.compare import make_reviser
+from crewmix.tools.people import People
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Workplace:
     """Opens a task's own budget."""
     role_ledgers: Mapping[str, Ledger]
     """The roles' own budgets, also by the names of their seats."""
+    people: People = field(default_factory=People)
+    """Who can be asked."""
     pattern: PatternSource | None = None
     """A chat pattern given in Python, for tasks without a `chat` of their own."""
 
@@ -163,24 +167,17 @@ class _TaskDesk:
         return speak
 
     def _brief(self, view: View, role: Role, number: int, scope: Scope) -> Brief:
-        line = "" if role.approves or view.schema else answer_line(self.synthesis, self.stop)
         context = [(t.id, t.output) for t in self.needed if t.output]
         texts = [*(text for _, text in context), *(m.text for m in (*view.messages, *view.drafts))]
-        texts = self._fitted(texts, role, scope)
-        said, drafts = texts[len(context) : len(texts) - len(view.drafts)], texts[len(texts) - len(view.drafts) :]
-        return Brief(
-            purpose="speak",
-            role=role.name,
-            goal=self.goal,
-            task=self.task.id,
-            question=self.task.description,
-            drafts=tuple(drafts),
-            messages=tuple((m.role, text) for m, text in zip(view.messages, said, strict=True)),
-            context=tuple((name, text) for (name, _), text in zip(context, texts, strict=False)),
-            candidates=view.pass_to,
-            ask="\n".join(part for part in (view.ask, line) if part),
-            approves=role.approves,
-            round=number,
+        return turn_brief(
+            view,
+            role,
+            self.task,
+            self.goal,
+            line=answer_line(self.synthesis, self.stop),
+            context=context,
+            number=number,
+            shown=self._fitted(texts, role, scope),
         )
 
     def _fitted(self, texts: list[str], role: Role, scope: Scope) -> list[str]:

@@ -5,27 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from crewmix.agents.base import Actor, Contribution, Turn
 from crewmix.agents.factory import make_actor
 from crewmix.agents.outcome import failed, spoke
-from crewmix.agents.people import People
 from crewmix.chat.base import PatternSource
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.filled import filled
 from crewmix.definitions.project import Project
 from crewmix.definitions.spec import Role
-from crewmix.errors import BudgetExceededError, FencedError, ReplayMissError, RunError, StorageError
+from crewmix.errors import BudgetExceededError, FencedError, ReplayMissError, RunError, StorageError, WaitingError
 from crewmix.journal.events import Warned
 from crewmix.journal.run import Scope
-from crewmix.ledgers import open_ledger, role_ledgers
+from crewmix.ledgers import open_crew_ledger, open_task_ledger, role_ledgers
 from crewmix.models.structured import wanted
 from crewmix.orchestrate import orchestrate
+from crewmix.planning.turns import Cast
 from crewmix.staff import Staff
 from crewmix.synthesis.base import Desk
 from crewmix.taskwork import Workplace
 from crewmix.tools.base import Tool, ToolContext
+from crewmix.tools.people import People
 
 if TYPE_CHECKING:
     from crewmix.knowledge.index import Index
@@ -38,6 +40,8 @@ class Means:
     project: Project
     tools: Mapping[str, Tool]
     people: People = field(default_factory=People)
+    indexes: dict[tuple[Path, ...], asyncio.Future[Index]] = field(default_factory=dict[tuple[Path, ...], Any])
+    """The documents that were opened, by their places: crews that name the same ones share them."""
 
 
 async def open_workplace(
@@ -59,7 +63,8 @@ async def open_workplace(
         index: The documents of the crew around this one, for a crew that names none itself.
         pattern: A chat pattern given in Python.
     """
-    index = await _index(means.project, crew, root) if crew.knowledge else index
+    index = await _index(means, crew, root) if crew.knowledge and not root.run.replaying else index
+    cast = Cast(crew, staff.profiles, staff.teams)
     made: dict[Role, Actor] = {}
 
     def context(scope: Scope) -> ToolContext:
@@ -68,7 +73,7 @@ async def open_workplace(
             project=means.project.root,
             folders=crew.knowledge,
             index=index,
-            approve=means.people.approve,
+            people=means.people,
             rules=crew.approve,
         )
 
@@ -77,7 +82,9 @@ async def open_workplace(
             if role.crew is not None:
                 made[role] = CrewActor(means, staff.teams[role.crew], index)
             else:
-                made[role] = make_actor(role, staff.gateway, means.tools, context, means.people.ask)
+                made[role] = make_actor(
+                    role, staff.gateway, means.tools, context, means.people, replaying=root.run.replaying
+                )
         return made[role]
 
     for role in crew.roles:
@@ -87,10 +94,9 @@ async def open_workplace(
         crew=crew,
         desk=Desk(staff.gateway, crew.synthesizer, crew.judge, means.project.root),
         actor=actor,
-        task_ledger=lambda scope, task: (
-            open_ledger(f"task {task.id}", task.budget, root.run, scope.path) if task.budget else None
-        ),
+        task_ledger=lambda scope, task: open_task_ledger(cast, task, root.run, scope.path),
         role_ledgers=role_ledgers(crew, root),
+        people=means.people,
         pattern=pattern,
     )
 
@@ -116,8 +122,9 @@ class CrewActor:
         """
         goal = turn.prompt.user if turn.schema is None else f"{turn.prompt.user}\n\n{wanted(turn.schema)}"
         crew = filled(self._staff.crew, goal, {})
-        ledger = open_ledger(f"crew {crew.name}", crew.budget, turn.scope.run, turn.scope.at("crew").path)
-        place = turn.scope.at("crew").charged_to(ledger)
+        cast = Cast(crew, self._staff.profiles, self._staff.teams)
+        ledger = open_crew_ledger(cast, f"crew {crew.name}", turn.scope.run, turn.scope.at("crew").path)
+        place = turn.scope.at("crew").of_crew(ledger)
         work = await open_workplace(self._means, self._staff, crew, place, index=self._index)
         try:
             outcome = await orchestrate(place, work, goal)
@@ -125,17 +132,22 @@ class CrewActor:
             if error.owner != ledger.owner:
                 raise
             return failed(turn, error)
-        except (FencedError, ReplayMissError, StorageError):
+        except (FencedError, ReplayMissError, StorageError, WaitingError):
             raise
         except RunError as error:
             return failed(turn, error)
         return spoke(turn, outcome.answer.text, model=f"crew {crew.name}", sources=outcome.answer.sources)
 
 
-async def _index(project: Project, crew: CrewDefinition, root: Scope) -> Index:
+async def _index(means: Means, crew: CrewDefinition, root: Scope) -> Index:
+    if (opened := means.indexes.get(crew.knowledge)) is not None:
+        return await asyncio.shield(opened)
     from crewmix.knowledge.index import Index
 
-    index = await asyncio.to_thread(Index.open, crew.knowledge, project.root, project.state / "knowledge.db")
+    project = means.project
+    work = asyncio.to_thread(Index.open, crew.knowledge, project.root, project.state / "knowledge.db")
+    means.indexes[crew.knowledge] = asyncio.ensure_future(work)
+    index = await asyncio.shield(means.indexes[crew.knowledge])
     for path, reason in index.skipped:
         root.emit(Warned(code="document_skipped", message=f"{path} was not read: {reason}"))
     for warning in index.warnings:

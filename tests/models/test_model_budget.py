@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from crewmix.definitions.spec import ModelSpec
 from crewmix.errors import BudgetExceededError, CrewmixError, ModelError, RunCancelledError, StorageError
-from crewmix.journal.budget import Ledger, Limits
+from crewmix.journal.budget import Amount, Ledger, Limits
 from crewmix.journal.events import ModelCalled, Warned
 from crewmix.journal.store import SqliteStore
 from crewmix.models.cache import cache_key
@@ -69,7 +69,7 @@ async def test_parallel_calls_never_overshoot(outcomes, prompts, calls, tokens, 
         assert usd is None or provider.cost(*PRICE) <= run.usd <= usd
         assert provider.cost(*PRICE) <= run.usd
         for ledger in (run, role):
-            assert (ledger.reserved_calls, ledger.reserved_tokens, ledger.reserved_usd) == (0, 0, 0)
+            assert ledger.reserved == Amount()
 
 
 async def test_no_request_goes_out_when_the_worst_case_does_not_fit():
@@ -129,7 +129,7 @@ async def test_a_cancelled_call_is_booked_at_its_worst_and_a_waiting_one_at_noth
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
     assert ledger.calls == 1
-    assert ledger.reserved_calls == 0
+    assert ledger.reserved == Amount()
 
 
 async def test_a_cancelled_run_starts_no_further_attempt(monkeypatch):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from crewmix.models.offline.plan import plan
 from crewmix.models.types import Brief
-from crewmix.planning.plan import check_plan
+from crewmix.planning.checks import check_plan
 from support.desk import Desk
 
 

@@ -146,7 +146,7 @@ class AnthropicProvider:
             if body.get("stream"):
                 return await _stream(request, events(answer, usage))
             return web.json_response(message(answer, usage))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ConnectionError):
             with self._changed:
                 self.disconnects += 1
                 self._changed.notify_all()
@@ -194,7 +194,8 @@ class AnthropicProvider:
                 response.content_length = len(broken.body) + broken.cut
                 await response.prepare(request)
                 await response.write(broken.body)
-                request.transport.close()
+                if broken.cut:
+                    request.transport.close()
                 return response
         half = events(
             Said("half of an answer", pieces=("half ", "of an answer")), {"input_tokens": 1, "output_tokens": 1}

@@ -139,13 +139,26 @@ def value_of(schema: dict[str, Any], draw: random.Random, root: dict[str, Any] |
         case "object":
             return {name: value_of(part, draw, root) for name, part in schema.get("properties", {}).items()}
         case "array":
-            return [value_of(schema.get("items", {}), draw, root) for _ in range(schema.get("minItems", 1))]
+            return _items(schema, draw, root)
         case "integer" | "number":
             return draw.randint(int(schema.get("minimum", 1)), int(schema.get("maximum", 10)))
         case "boolean":
             return draw.random() < 0.5
         case _:
             return f"{GOOD} {draw.random()} {END}"
+
+
+def _items(schema: dict[str, Any], draw: random.Random, root: dict[str, Any]) -> list[Any]:
+    """One item for each word that a field of the items, or the items, may have; else as few as allowed."""
+    items = schema.get("items", {})
+    if "$ref" in items:
+        items = root["$defs"][items["$ref"].rpartition("/")[2]]
+    for name, part in items.get("properties", {}).items():
+        if "enum" in part:
+            return [{**value_of(items, draw, root), name: word} for word in part["enum"]]
+    if "enum" in items:
+        return draw.sample(items["enum"], len(items["enum"]))
+    return [value_of(items, draw, root) for _ in range(schema.get("minItems", 1))]
 
 
 # -- faults --------------------------------------------------------------------------------------------------------------
@@ -270,7 +283,7 @@ async def broken_arguments(provider: Chaos, draw: random.Random, body: Any, repl
     return True
 
 
-#@fault
+@fault
 async def unknown_tool(provider: Chaos, draw: random.Random, body: Any, reply: Reply, writer: Any) -> bool:
     await provider.send(Reply(None, [(draw.choice(["no_such_tool", "", "a b", "x" * 300]), {"a": 1})]), body, writer)
     return True

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from crewmix.agents.base import Actor
 from crewmix.agents.direct import DirectActor
-from crewmix.agents.human import Asker, HumanActor
+from crewmix.agents.human import HumanActor
+from crewmix.agents.kept_turn import KeptTurns, turn_identity
 from crewmix.definitions.names import nearest
 from crewmix.definitions.spec import Role
 from crewmix.errors import NotFoundError
 from crewmix.journal.run import Scope
 from crewmix.tools.base import Tool, ToolContext
+from crewmix.tools.people import NOBODY, People
 
 if TYPE_CHECKING:
     from crewmix.models.gateway import Gateway
@@ -23,7 +25,9 @@ def make_actor(
     gateway: Gateway,
     tools: Mapping[str, Tool],
     tool_context: Callable[[Scope], ToolContext],
-    ask: Asker | None = None,
+    people: People = NOBODY,
+    *,
+    replaying: bool = False,
 ) -> Actor:
     """The actor for a role that no crew works.
 
@@ -34,18 +38,22 @@ def make_actor(
         gateway: The door to every model.
         tools: The tools of the run by name, among them the role's.
         tool_context: Gives what a tool called at a place of the run may use.
-        ask: How a person is reached, for a role with `actor: human`.
+        people: How a person is reached, for a role with `actor: human`.
+        replaying: Whether the run is a replay, in which crewAI has nothing to do.
 
     Raises:
         NotFoundError: The role names a tool that is not among `tools`.
     """
     if role.actor == "human":
-        return HumanActor(ask)
+        return HumanActor(people)
     if not role.needs_crewai:
         return DirectActor(gateway)
-    from crewmix.agents.crewai_actor import CrewAIActor
+    agent = None
+    if not replaying:
+        from crewmix.agents.crewai_actor import CrewAIActor
 
-    return CrewAIActor(role, gateway, role_tools(role, tools), tool_context)
+        agent = CrewAIActor(role, gateway, role_tools(role, tools), tool_context)
+    return KeptTurns(agent, turn_identity(role, gateway.profile(role.llm), role_tools(role, tools)))
 
 
 def role_tools(role: Role, tools: Mapping[str, Tool]) -> tuple[Tool, ...]:

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from crewmix.agents.base import Contribution, Failure, Turn
 from crewmix.agents.outcome import failed, spoke
 from crewmix.agents.replies import fields_wanted, from_words
-
-Asker = Callable[[str, Turn], Awaitable[str]]
-"""Shows a person a prompt's text and brings the answer; an empty answer skips the turn."""
+from crewmix.errors import PersonMissingError
+from crewmix.tools.people import People, Question, ask_person
 
 TRIES = 3
 """How often a person is asked for the fields of one reply."""
-
-
-class _NobodyError(Exception):
-    """There is nobody to ask."""
 
 
 class HumanActor:
     """Asks a person to speak. The answer is journaled, so a resumed run does not ask again.
 
     Args:
-        ask: How the person is reached; None = nobody can be asked.
+        people: How the person is reached.
     """
 
-    def __init__(self, ask: Asker | None) -> None:
-        self._ask = ask
+    def __init__(self, people: People) -> None:
+        self._people = people
 
     async def speak(self, turn: Turn) -> Contribution:
         """Ask and wait; where fields are wanted and something is wrong with them, ask again, three times in all.
 
         The turn fails with `human_skipped` when the answer is empty, with `human_missing` when nobody can be asked.
+
+        Raises:
+            WaitingError: Nobody can be asked, and the run is to wait.
         """
         wanted = "" if turn.schema is None else f"\n\n{fields_wanted(turn.schema)}"
         question = turn.prompt.user + wanted
@@ -40,10 +36,8 @@ class HumanActor:
         for _ in range(TRIES):
             try:
                 text = (await self._answer(turn, question)).strip()
-            except _NobodyError:
-                hint = "run it on a terminal, pass `ask=` to `Crew.run`, or take `actor: human` out of the role"
-                message = f"{turn.role.name} is a person, but nobody can be asked: {hint}"
-                return failed(turn, Failure("human_missing", message))
+            except PersonMissingError as error:
+                return failed(turn, error)
             if not text:
                 return failed(turn, Failure("human_skipped", f"{turn.role.name} had nothing to say"))
             if turn.schema is None:
@@ -55,14 +49,9 @@ class HumanActor:
         return failed(turn, Failure("bad_fields", f"{turn.role.name}'s answers did not have the fields: {problem}"))
 
     async def _answer(self, turn: Turn, question: str) -> str:
-        async def perform() -> str:
-            if self._ask is None:
-                raise _NobodyError
-            return await self._ask(question, turn)
-
+        asked = Question(question, "turn", turn.role.name, turn.scope.task)
         request = {"system": turn.prompt.system, "user": question}
-        answer, _ = await turn.scope.at("human").effect("human", request, perform)
-        return str(answer)
+        return await ask_person(turn.scope.at("human"), self._people, asked, request)
 
 
 def _spoke(turn: Turn, text: str) -> Contribution:

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from crewmix.errors import BudgetExceededError
+from crewmix.errors import BudgetExceededError, WaitingError
+from crewmix.journal.run import Scope
+from crewmix.tools.people import wait_for_any
 
 T = TypeVar("T")
 
@@ -25,8 +27,8 @@ class LateError(Exception):
 class Halt:
     """Whether a chat was stopped, and by which error.
 
-    A call that no longer fits a budget was not made, but those beside it are paid for: they are let finish, and the chat is over
-    before anything further starts. Every other error, and the end of the time, stops all work at once.
+    When a call no longer fits a budget, or a person is waited for, the calls beside it are paid for: they are let finish, and
+    the chat is over before anything further starts. Every other error, and the end of the time, stops all work at once.
     """
 
     def __init__(self) -> None:
@@ -59,19 +61,20 @@ class Halt:
         except StoppedError:
             return None
         except Exception as error:
-            ends_now = not isinstance(error, BudgetExceededError) or error.limit == "seconds"
+            ends_now = not isinstance(error, BudgetExceededError | WaitingError) or _out_of_time(error)
             if self.error is None or (ends_now and not self._stop.done()):
                 self.error = error
             if ends_now:
                 self.stop()
             return None
 
-    async def unless_stopped(self, work: Awaitable[T], seconds: float | None = None) -> T:
+    async def unless_stopped(self, work: Awaitable[T], seconds: float | None = None, scope: Scope | None = None) -> T:
         """The work's outcome. It is cancelled when the chat is stopped, its time is over, or the caller is cancelled.
 
         Args:
             work: What to wait for.
             seconds: How long it may take; None = as long as it takes.
+            scope: Where it happens: the time for which people are asked there does not count.
 
         Raises:
             StoppedError: The chat was stopped.
@@ -79,7 +82,7 @@ class Halt:
         """
         task = asyncio.ensure_future(work)
         try:
-            await asyncio.wait({task, self._stop}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await wait_for_any({task, self._stop}, seconds, scope)
             if task.done() and not task.cancelled():
                 return task.result()
             if self._stop.done():
@@ -92,3 +95,7 @@ class Halt:
                 task.add_done_callback(lambda left: left.cancelled() or left.exception())
                 task.cancel()
                 await asyncio.wait({task}, timeout=CLEANUP_SECONDS)
+
+
+def _out_of_time(error: Exception) -> bool:
+    return isinstance(error, BudgetExceededError) and error.limit == "seconds"

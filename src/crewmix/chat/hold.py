@@ -45,7 +45,8 @@ async def hold(
         quorum: The fewest roles that must have given a draft when the chat is over.
         turn_seconds: A turn that takes longer counts as failed. Each speaker, and each try, has this time to itself.
         retries: How often a failed turn is taken again, before the member's stand-in takes it.
-        engine: Who schedules the turns; None = an AutoGen group chat, or nothing but asyncio for a single member.
+        engine: Who schedules the turns; None = an AutoGen group chat, or nothing but asyncio for a single member
+            and for a replay.
 
     Returns:
         The transcript and why the chat ended. When a budget cut it short, `stopped` is set and nothing said is lost.
@@ -68,7 +69,7 @@ async def hold(
         turn_seconds=turn_seconds,
         retries=retries,
     )
-    chat = asyncio.ensure_future(_run(floor, engine))
+    chat = asyncio.ensure_future(_run(floor, engine, plain=len(members) == 1 or scope.run.replaying))
     chat.add_done_callback(lambda over: over.cancelled() or over.exception())
     try:
         await asyncio.wait({chat})
@@ -87,12 +88,12 @@ async def hold(
     return Talk(floor.transcript, floor.reason)
 
 
-async def _run(floor: Floor, engine: Engine | None) -> None:
+async def _run(floor: Floor, engine: Engine | None, *, plain: bool) -> None:
     if engine is None:
         from crewmix.chat import native
 
         # AutoGen takes about a second to import: on a thread, so that nothing else on the loop waits for it.
-        engine = native.converse if len(floor.transcript.members) == 1 else await asyncio.to_thread(_autogen)
+        engine = native.converse if plain else await asyncio.to_thread(_autogen)
     await engine(floor)
 
 

@@ -22,11 +22,20 @@ from crewmix.errors import (
     RunCancelledError,
     StorageError,
     UserError,
+    WaitingError,
 )
 from crewmix.journal.events import MemberFailed, MemberReplaced, MessageSpoken, TurnStarted, Warned
 from crewmix.journal.run import Scope
 
-RUN_STOPPING = (BudgetExceededError, RunCancelledError, FencedError, StorageError, ReplayMissError, UserError)
+RUN_STOPPING = (
+    BudgetExceededError,
+    RunCancelledError,
+    FencedError,
+    StorageError,
+    ReplayMissError,
+    UserError,
+    WaitingError,
+)
 """Errors that are no member's failure: they end the chat and surface as themselves."""
 
 
@@ -114,7 +123,7 @@ class Turns:
         if settled is not None:
             return _failed(role, **settled)
         try:
-            said = await self._halt.unless_stopped(this.speak(view, number, this.scope), self._seconds)
+            said = await self._halt.unless_stopped(this.speak(view, number, this.scope), self._seconds, this.scope)
         except LateError:
             return _failed(role, "timeout", f"no answer within {self._seconds:g} seconds")
         except (*RUN_STOPPING, StoppedError):

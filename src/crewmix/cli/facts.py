@@ -56,7 +56,7 @@ def _serving(models: Mapping[str, tuple[str, str]]) -> list[str]:
 
 
 def _run_started(event: e.RunStarted) -> list[str]:
-    again = " (taken up again)" if event.resumed else ""
+    again = " (taken up again)" if event.resumed else f" (forked from {event.forked_from})" if event.forked_from else ""
     return [f"run {event.run_id}{again}", f"crew {event.crew}: {one_line(event.goal, 400)}", *model_lines(event.models)]
 
 
@@ -78,6 +78,35 @@ def _model_retried(event: e.ModelRetried) -> list[str]:
     return [
         f"retry: {who} had no answer at attempt {event.attempt}, next in {event.wait:.1f} s: {one_line(event.error, 300)}"
     ]
+
+
+def _model_fell_back(event: e.ModelFellBack) -> list[str]:
+    return [f"fallback: {event.role or 'a call'} asks {clean(event.to)} instead of {clean(event.model)}"]
+
+
+def _circuit_opened(event: e.CircuitOpened) -> list[str]:
+    return [f"retry: nothing is sent to {clean(event.provider)} for {event.seconds:.0f} s: {one_line(event.error, 300)}"]
+
+
+def _call_shortened(event: e.CallShortened) -> list[str]:
+    who = event.role or event.model
+    return [
+        f"budget: {who} may write {event.allowed:,} tokens instead of {event.wanted:,}, which is what {event.owner} has left"
+    ]
+
+
+def _person_asked(event: e.PersonAsked) -> list[str]:
+    who = f" for {event.role}" if event.role else ""
+    return [f"waiting for a person{who} ({event.kind}): {one_line(event.question, 240)}"]
+
+
+def _person_answered(event: e.PersonAnswered) -> list[str]:
+    return [f"answered{', from the journal' if event.recalled else ''} ({event.kind}): {one_line(event.answer, 240)}"]
+
+
+def _plan_reviewed(event: e.PlanReviewed) -> list[str]:
+    note = f": {one_line(event.note)}" if event.note else ""
+    return [f"{members_around(event.scope)}plan {'changed' if event.changed else 'accepted'} by a person{note}"]
 
 
 def _speaker_chosen(event: e.SpeakerChosen) -> list[str]:
@@ -162,9 +191,15 @@ def _budget_warning(event: e.BudgetWarning) -> list[str]:
 _TELL: dict[type[e.Event], Callable[[Any], list[str]]] = {
     e.RunStarted: _run_started,
     e.PlanMade: _plan_made,
+    e.PlanReviewed: _plan_reviewed,
     e.TaskStarted: lambda event: [f"{_task(event)}: begins"],
     e.TurnStarted: _turn_started,
     e.ModelRetried: _model_retried,
+    e.ModelFellBack: _model_fell_back,
+    e.CircuitOpened: _circuit_opened,
+    e.CallShortened: _call_shortened,
+    e.PersonAsked: _person_asked,
+    e.PersonAnswered: _person_answered,
     e.SpeakerChosen: _speaker_chosen,
     e.ToolCalled: _tool_called,
     e.MessageSpoken: _message_spoken,

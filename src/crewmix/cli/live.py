@@ -26,6 +26,8 @@ _LOUD = {
     "FAILED": "bold red",
     "warning": "yellow",
     "retry": "yellow",
+    "fallback": "yellow",
+    "waiting": "magenta",
     "replaced": "yellow",
     "budget": "yellow",
     "consent": "magenta",

@@ -1,4 +1,4 @@
-"""The person at the terminal: is asked for consent to tool calls, and speaks for roles with `actor: human`."""
+"""The person at the terminal: consents to tool calls, reviews the plan, answers roles and speaks for some of them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from crewmix.cli.editing import edit
+from crewmix.cli.facts import facts
 from crewmix.cli.output import warn
 from crewmix.cli.text import call, clean
+from crewmix.errors import DefinitionError, UsageError
+from crewmix.journal.events import PlanMade
 
 if TYPE_CHECKING:
-    from crewmix.agents.base import Turn
     from crewmix.cli.views import View
     from crewmix.tools.base import Tool, ToolContext
+    from crewmix.tools.people import Consent, Plan, Question
 
 
 def is_there() -> bool:
@@ -35,27 +40,73 @@ class Person:
         self._turn = asyncio.Lock()
         self._lines: tuple[asyncio.AbstractEventLoop, asyncio.Queue[str]] | None = None
         """Where lines go while a question is open."""
+        self._wanted: SimpleQueue[None] = SimpleQueue()
+        """A token for each line that is to be read; an editor reads the terminal too, so nothing else is."""
+        self._reading = False
         self._reader: threading.Thread | None = None
         self._ended = False
+        self._always: set[str] = set()
+        """Tools that may run for the rest of the run."""
 
-    async def approve(self, context: ToolContext, tool: Tool, arguments: Mapping[str, Any]) -> bool | str:
-        """Consent to a tool call: True, False, or the reason why not."""
+    async def approve(self, context: ToolContext, tool: Tool, arguments: Mapping[str, Any]) -> bool | str | Consent:
+        """Consent to a tool call: yes, always in this run, no, or the reason why not."""
+        from crewmix.tools.people import Consent
+
         who = context.scope.role or "The crew"
         async with self._question() as line:
+            if tool.name in self._always:  # said while this question waited for its turn
+                return True
             warn(f"\n{who} wants to run {call(tool.name, arguments)}, which can {_CAN[tool.risk]}.")
-            answer = (await line("Allow it? [y/N, or say why not] ")).strip()
-        if answer.lower() in {"y", "yes"}:
-            return True
-        return False if answer.lower() in {"", "n", "no"} else answer
+            answer = (await line("Allow it? [y/N, a = always in this run, or say why not] ")).strip()
+        match answer.lower():
+            case "y" | "yes":
+                return True
+            case "a" | "always":
+                self._always.add(tool.name)
+                return Consent.ALWAYS
+            case "" | "n" | "no":
+                return False
+            case _:
+                return answer
 
-    async def ask(self, question: str, turn: Turn) -> str:
-        """What the person says as `turn.role`; empty to skip the turn."""
+    async def ask(self, question: Question) -> str:
+        """What the person says as a role, empty to skip the turn; or what they answer a role."""
+        if question.kind == "turn":
+            whose = f"Your turn as {question.role}. End with an empty line; only that skips."
+        else:
+            whose = f"{question.role or 'The crew'} asks you. End with an empty line."
         said: list[str] = []
         async with self._question() as line:
-            warn(["", clean(question), "", f"Your turn as {turn.role.name}. End with an empty line; only that skips."])
+            warn(["", clean(question.text), "", whose])
             while text := (await line("> ")).rstrip():
                 said.append(text)
         return "\n".join(said)
+
+    async def review(self, plan: Plan) -> bool | list[dict[str, Any]]:
+        """The plan as it is, edited, or not at all."""
+        from crewmix.planning.review import plan_text, read_plan
+
+        text, tasks = plan_text(plan), None
+        async with self._question() as line:
+            warn(["", *_plan_lines(tuple(task.model_dump() for task in plan.tasks))])
+            while answer := await line("Work on it? [y = yes, e = edit it, n = stop here] "):
+                match answer.strip().lower():
+                    case "y" | "yes":
+                        return True if tasks is None else tasks
+                    case "n" | "no":
+                        return False
+                    case "e" | "edit":
+                        try:
+                            text = await edit(text, "plan.yaml")
+                            tasks = read_plan(plan, text, "plan.yaml")["tasks"]
+                        except (DefinitionError, UsageError) as error:
+                            warn(["", *clean(str(error)).splitlines(), "The plan is as it was; `e` goes on editing."])
+                        else:
+                            changed = tasks or [task.model_dump() for task in plan.tasks]
+                            warn(["", *_plan_lines(tuple(changed))])
+                    case _:
+                        pass
+        return False
 
     @asynccontextmanager
     async def _question(self) -> AsyncGenerator[Callable[[str], Awaitable[str]]]:
@@ -75,6 +126,9 @@ class Person:
                         return ""
                     sys.stderr.write(prompt)
                     sys.stderr.flush()
+                    if not self._reading and lines.empty():
+                        self._reading = True
+                        self._wanted.put(None)
                     return await lines.get()
 
                 try:
@@ -84,8 +138,9 @@ class Person:
 
     def _read_forever(self) -> None:
         while not self._ended:
+            self._wanted.get()
             line = sys.stdin.readline()
-            self._ended = not line
+            self._ended, self._reading = not line, False
             if (waiting := self._lines) is not None:
                 loop, lines = waiting
                 loop.call_soon_threadsafe(lines.put_nowait, line)
@@ -97,6 +152,10 @@ def forget_what_was_typed() -> None:
 
     with suppress(termios.error, OSError, ValueError):
         termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
+def _plan_lines(tasks: tuple[Mapping[str, Any], ...]) -> list[str]:
+    return [f"The {line}" if place == 0 else line for place, line in enumerate(facts(PlanMade(tasks=tasks)))]
 
 
 _CAN = {"read": "read data", "write": "change files", "exec": "run programs", "net": "reach the network"}

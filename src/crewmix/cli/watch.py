@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from crewmix.tools.base import Approver, Tool, ToolContext
+    from crewmix.tools.base import Tool, ToolContext
+    from crewmix.tools.people import Approver
 
 OK, OUT_OF_BUDGET, INTERRUPTED = 0, 3, 130
 

@@ -181,8 +181,8 @@ class ApproveSpec(Spec):
     """Glob over tool names, e.g. `run_*`."""
     by: Literal["human", "always", "never"] = "human"
     """`human`: ask. `always`: run without asking. `never`: refuse."""
-    arguments: str = "*"
-    """Glob over the arguments as JSON text."""
+    arguments: str | dict[str, str] = "*"
+    """Glob over the arguments as JSON text; or globs by the arguments' names, all of which must match: `{path: "out/*"}`."""
 
 
 class CrewSpec(Spec):

@@ -14,7 +14,7 @@ def as_record(error: CrewmixError) -> dict[str, Any]:
     if isinstance(error, ModelError):
         record |= {"provider": error.provider, "status": error.status, "request_sent": error.request_sent}
     if isinstance(error, BudgetExceededError):
-        record |= {name: getattr(error, name) for name in ("limit", "owner", "allowed", "needed")}
+        record |= {name: getattr(error, name) for name in ("limit", "owner", "allowed", "needed", "kept")}
     return record
 
 
@@ -22,7 +22,8 @@ def from_record(record: Mapping[str, Any]) -> CrewmixError:
     """The error that `as_record` described; one of an unknown code, of a later version, becomes a `RunError`."""
     kind = next((k for k in _kinds(CrewmixError) if k.code == record["code"]), RunError)
     if issubclass(kind, BudgetExceededError):
-        return kind(record["limit"], record["owner"], allowed=record["allowed"], needed=record["needed"])
+        sizes = {name: record[name] for name in ("allowed", "needed", "kept")}
+        return kind(record["limit"], record["owner"], **sizes)
     if issubclass(kind, DefinitionError):
         kind = RunError
     extra = {

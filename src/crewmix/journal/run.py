@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from crewmix.errors import CrewmixError, FencedError, RunCancelledError, StorageError
-from crewmix.journal.budget import Amount, Ledger
+from crewmix.journal.budget import Amount, Ledger, Payers
 from crewmix.journal.events import Event, TextDelta
 from crewmix.journal.failures import as_record, from_record
 from crewmix.journal.redact import Redactor
@@ -41,7 +41,8 @@ def _as_text(event: Event) -> str:
     return json.dumps(event.as_dict(), ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """The part of an effect's key that stands for its request, given as canonical JSON text."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -129,6 +130,7 @@ class Run:
         self._freed: dict[tuple[str, str, str], list[int]] = {}
         self._tried: dict[EffectKey, Amount] = {}
         self._listeners: list[Callable[[Event], None]] = []
+        self._began = time.time() - time.monotonic()
         self.wants_deltas = False
         """Whether somebody watches text arrive; if not, models need not stream."""
 
@@ -145,7 +147,7 @@ class Run:
     def emit(self, event: E, scope: str = "") -> E:
         """Number, scrub, keep and announce an event that happened at `scope`."""
         seq = self._seq + 1 if event.kept else 0
-        stamped = self.redactor.event(replace(event, scope=scope, seq=seq, time=time.time()))
+        stamped = self.redactor.event(replace(event, scope=scope, seq=seq, time=self._began + time.monotonic()))
         if event.kept:
             self._seq = seq
             self.store.add_event(self.run_id, seq, _as_text(stamped))
@@ -170,8 +172,14 @@ class Run:
 
     def recorded(self, scope: str, kind: str, request: Json) -> Json | None:
         """The outcome of an effect if the journal holds it, without performing or counting anything."""
-        known = self._recorded.get(EffectKey(scope, kind, _digest(canonical(self.redactor.data(request))), 1))
+        known = self._recorded.get(EffectKey(scope, kind, digest(canonical(self.redactor.data(request))), 1))
         return None if known is None or known.response is None else json.loads(known.response)
+
+    def upcoming(self, at: Scope, kind: str, request: Json) -> Recording | None:
+        """What the journal holds of the effect that would be next with this request at this place; nothing is performed."""
+        key = digest(canonical(self.redactor.data(request)))
+        number = min(self._freed.get((at.path, kind, key), ()), default=self._occurrences[at.path, kind, key] + 1)
+        return self._recorded.get(EffectKey(at.path, kind, key, number))
 
     async def effect(self, at: Scope, kind: str, request: Json, perform: Perform) -> tuple[Json, bool]:
         """The outcome of an effect, and whether it came from the journal.
@@ -190,15 +198,19 @@ class Run:
         """
         # Without secrets, so that a key that was changed meanwhile makes no difference.
         text = canonical(self.redactor.data(request))
-        digest = _digest(text)
-        key = EffectKey(at.path, kind, digest, self._take_number((at.path, kind, digest)))
+        hashed = digest(text)
+        key = EffectKey(at.path, kind, hashed, self._take_number((at.path, kind, hashed)))
         known = self._recorded.get(key)
         if known is not None and known.response is not None:
             self.recalled += 1
             return json.loads(known.response), True
         if self._missing is not None:
             self._free(key)
-            raise from_record(json.loads(known.failure)) if known and known.failure else self._missing(key, request)
+            raise (
+                from_record(json.loads(known.failure))
+                if known and known.failure
+                else self._missing(key, json.loads(text))
+            )
         if self.cancelled:
             raise RunCancelledError("the run was cancelled", hint=f"`crewmix resume {self.run_id}` goes on from here")
         return await self._performed(at, key, text, perform), False
@@ -206,18 +218,13 @@ class Run:
     async def _performed(self, at: Scope, key: EffectKey, text: str, perform: Perform) -> Json:
         charge = Charge(self, key, at.ledgers, self._spent_before(key))
         try:
-            await self.store.begin_effect(
-                self.run_id, self.epoch, Intent(key, text, at.task, at.role)
-            )
+            await self.store.begin_effect(self.run_id, self.epoch, Intent(key, text, at.task, at.role))
             outcome = await perform(charge)
         except BaseException as error:
             # A retry takes the same number, so that a resumed run, which meets no failure, finds the answer under it.
             self._free(key)
             self._tried[key] = charge.amount
-            told = isinstance(error, CrewmixError) and not isinstance(
-                error, RunCancelledError | FencedError | StorageError
-            )
-            charge.keep(self.redactor.text(canonical(as_record(error))) if told else None)
+            charge.keep(self._failure(error))
             raise
         self.performed += 1
         response = canonical(self.redactor.data(outcome))
@@ -246,7 +253,8 @@ class Scope:
     """A place in a run's tree. Handed down to everything that speaks, calls or merges.
 
     `task` and `role` say who works here; `ledgers` are the budgets that what happens here is charged to, outermost first, the
-    role's own included. `purses` are the budgets of all roles.
+    role's own included. `purses` are the budgets of all roles. `kept` are the budgets that keep a share for a synthesis which
+    is not what happens here; `outer` those among them that belong to the crews around this one.
     """
 
     run: Run
@@ -255,16 +263,22 @@ class Scope:
     role: str = ""
     ledgers: tuple[Ledger, ...] = ()
     purses: Mapping[str, Ledger] = field(default_factory=dict[str, Ledger])
+    kept: tuple[Ledger, ...] = ()
+    outer: tuple[Ledger, ...] = ()
+
+    @property
+    def payers(self) -> Payers:
+        """The budgets, and what of them may be used here."""
+        return Payers(self.ledgers, self.kept)
 
     def at(self, name: str, *, task: str | None = None, role: str | None = None) -> Scope:
         """The place `name` below this one."""
-        return Scope(
-            run=self.run,
+        return replace(
+            self,
             path=f"{self.path}/{name}" if self.path else name,
             task=self.task if task is None else task,
             role=self.role if role is None else role,
             ledgers=self.ledgers if role is None or not self.purses else self._ledgers_of(role),
-            purses=self.purses,
         )
 
     def _ledgers_of(self, role: str) -> tuple[Ledger, ...]:
@@ -275,7 +289,19 @@ class Scope:
 
     def charged_to(self, ledger: Ledger | None) -> Scope:
         """The same place, charged to one more budget if there is one."""
-        return self if ledger is None else replace(self, ledgers=(*self.ledgers, ledger))
+        return self if ledger is None else replace(self, ledgers=(*self.ledgers, ledger), kept=(*self.kept, ledger))
+
+    def with_purses(self, purses: Mapping[str, Ledger]) -> Scope:
+        """The same place, where the roles have budgets of their own."""
+        return replace(self, purses=purses, kept=(*self.kept, *purses.values()))
+
+    def of_crew(self, ledger: Ledger) -> Scope:
+        """The place of a crew that works a role, with its own budget: it cannot use what the crews around it keep."""
+        return replace(self.charged_to(ledger), outer=self.kept)
+
+    def merging(self) -> Scope:
+        """The same place, for a synthesis of its crew: it may use what the crew's budgets keep for it."""
+        return replace(self, kept=self.outer)
 
     async def effect(self, kind: str, request: Json, perform: Callable[[], Awaitable[Json]]) -> tuple[Json, bool]:
         """An effect at this place: its outcome, and whether it came from the journal. See `Run.effect`."""

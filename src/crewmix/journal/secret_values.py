@@ -19,11 +19,11 @@ SHORTEST = 8
 _LONG_PART = 16
 """A line of a private key or one of several keys is hidden by itself too from this length on."""
 _SECRET_NAME = re.compile(
-    r"(?:API_?KEY|KEYS?|TOKEN|SECRETS?|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)(?=$|[_.-])"
-    r"|(?:^|[_.-])(?:PASS|PAT|DSN|AUTH|JWT|COOKIE|AUTHORIZATION)(?=$|[_.-])|_PWD$",
+    r"(?:(?:^|[_.-]|API|ACCESS|ACCOUNT|PRIVATE|SECRET|AUTH)KEYS?|TOKEN|SECRETS?|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)"
+    r"(?=$|[_.-])|(?:^|[_.-])(?:PASS|PAT|DSN|AUTH|JWT|COOKIE|AUTHORIZATION)(?=$|[_.-])|_PWD$",
     re.IGNORECASE,
 )
-_ADDRESS = re.compile(r"://([^\s/?#@:]*):([^\s/@]+)@")
+_ADDRESS = re.compile(r"://([^\s/?#@:]*):(?![{$<%])([^\s/@]+)@")
 _FIELD = re.compile(r"(?:password|pwd|secret|key|token)=([^;&\s]+)", re.IGNORECASE)
 
 

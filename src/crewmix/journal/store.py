@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from crewmix.errors import FencedError, NotFoundError
+from crewmix.journal import reading
 from crewmix.journal.database import Database
 from crewmix.journal.rows import EffectKey, Recording, RunRow, Spent
 
-_RUN_COLUMNS = "run_id, crew, goal, definition, status, epoch, created, updated, result, error"
-_EFFECT_COLUMNS = "scope, kind, key, occurrence, epoch, task, role, response, failure, spent, started, finished"
+_RUN_COLUMNS = ", ".join(reading.RUN_COLUMNS)
+_EFFECT_COLUMNS = ", ".join(reading.EFFECT_COLUMNS)
 _THIS_EFFECT = "run_id=? and scope=? and kind=? and key=? and occurrence=?"
 
 
@@ -76,12 +77,13 @@ class SqliteStore(Database):
 
         await self.write(job)
 
-    async def claim(self, run_id: str, forget: Collection[str] = ()) -> int:
+    async def claim(self, run_id: str, forget: Collection[str] = (), definition: dict[str, Any] | None = None) -> int:
         """Take a run over under a new epoch, which fences off an older owner.
 
         Args:
             run_id: The run.
             forget: Kinds of effects to drop, so that they are performed anew.
+            definition: The run's definition from now on; None = as it is.
 
         Returns:
             The new epoch.
@@ -90,12 +92,15 @@ class SqliteStore(Database):
             NotFoundError: The run is gone.
         """
 
+        text = definition and json.dumps(definition, ensure_ascii=False)
+
         def job(db: sqlite3.Connection) -> int:
             for kind in forget:
                 db.execute("delete from effects where run_id=? and kind=?", (run_id, kind))
             changed = db.execute(
-                "update runs set epoch=epoch+1, status='running', error=null, updated=? where run_id=? returning epoch",
-                (time.time(), run_id),
+                "update runs set epoch=epoch+1, status='running', error=null, updated=?, definition=coalesce(?, definition)"
+                " where run_id=? returning epoch",
+                (time.time(), text, run_id),
             ).fetchone()
             if changed is None:
                 raise NotFoundError(f"run {run_id} is no longer in {self.path}")
@@ -120,7 +125,9 @@ class SqliteStore(Database):
 
         Raises:
             NotFoundError: There is none, or several match.
+            StorageError: The file cannot be read, or the run in it is damaged.
         """
+        run_id = run_id.encode("utf-8", "replace").decode()
         if run_id == "last":
             rows = self.read(f"select {_RUN_COLUMNS} from runs order by created desc limit 1")
         else:
@@ -134,12 +141,12 @@ class SqliteStore(Database):
         if len(rows) != 1:
             what = "no run" if not rows else "more than one run"
             raise NotFoundError(f"{what} matches {run_id!r} in {self.path}", hint="`crewmix runs` lists them")
-        return _run_row(rows[0])
+        return reading.run_row(rows[0], self.path)
 
     def runs(self, limit: int = 50) -> list[RunRow]:
-        """The newest runs first; `limit` -1 = all."""
+        """The newest runs first, damaged ones with the status `damaged`; `limit` -1 = all."""
         rows = self.read(f"select {_RUN_COLUMNS} from runs order by created desc limit ?", (limit,))
-        return [_run_row(row) for row in rows]
+        return [reading.listed_row(row, self.path) for row in rows]
 
     # -- effects ---------------------------------------------------------------------------------------------------
 
@@ -187,9 +194,13 @@ class SqliteStore(Database):
         )
 
     def recordings(self, run_id: str) -> list[Recording]:
-        """Every effect of a run, also those without an outcome, in the order in which they began."""
+        """Every effect of a run, also those without an outcome, in the order in which they began.
+
+        Raises:
+            StorageError: The file cannot be read, or an effect in it is damaged.
+        """
         rows = self.read(f"select {_EFFECT_COLUMNS} from effects where run_id=? order by started", (run_id,))
-        return [_recording(row) for row in rows]
+        return [reading.recording(row, run_id, self.path) for row in rows]
 
     def request(self, run_id: str, key: EffectKey) -> str:
         """What was asked, as JSON text.
@@ -210,25 +221,14 @@ class SqliteStore(Database):
         self.submit(lambda db: db.execute("insert or replace into events values(?,?,?)", row))
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
-        """A run's kept events, in order, as data."""
-        return [json.loads(r[0]) for r in self.read("select event from events where run_id=? order by seq", (run_id,))]
+        """A run's kept events, in order, as data; see `reading.event` for damaged ones."""
+        rows = self.read("select seq, event from events where run_id=? order by seq", (run_id,))
+        return [reading.event(seq, text) for seq, text in rows]
 
     def last_seq(self, run_id: str) -> int:
         """The highest event number of a run, 0 when it has none."""
-        return self.read("select coalesce(max(seq), 0) from events where run_id=?", (run_id,))[0][0]
+        return self.read("select coalesce(max(cast(seq as integer)), 0) from events where run_id=?", (run_id,))[0][0]
 
 
 def _where(run_id: str, key: EffectKey) -> tuple[str | int, ...]:
     return (run_id, key.scope, key.kind, key.key, key.occurrence)
-
-
-def _recording(row: tuple[Any, ...]) -> Recording:
-    *key, epoch, task, role, response, failure, spent, started, finished = row
-    known = Spent.from_dict(json.loads(spent)) if spent else None
-    return Recording(EffectKey(*key), epoch, task, role, response, failure, known, started, finished)
-
-
-def _run_row(row: tuple[Any, ...]) -> RunRow:
-    run_id, crew, goal, definition, status, epoch, created, updated, result, error = row
-    parsed = json.loads(result) if result else None
-    return RunRow(run_id, crew, goal, json.loads(definition), status, epoch, created, updated, parsed, error)

@@ -11,6 +11,7 @@ from typing import Any
 from crewmix.errors import (
     BadReplyError,
     BadRequestError,
+    BudgetExceededError,
     ContentFilteredError,
     CrewmixError,
     ModelError,
@@ -19,9 +20,12 @@ from crewmix.errors import (
 )
 from crewmix.journal.budget import Amount
 from crewmix.journal.events import Warned
+from crewmix.journal.redact import StreamRedactor
 from crewmix.journal.run import Charge, Scope
 from crewmix.models import prices, tokens
-from crewmix.models.drivers.faults import quote
+from crewmix.models.breaker import breaker
+from crewmix.models.deadline import Deadline
+from crewmix.models.drivers.faults import advice, quote
 from crewmix.models.drivers.replies import clean
 from crewmix.models.limits import limiter
 from crewmix.models.profile import Profile
@@ -29,6 +33,21 @@ from crewmix.models.types import Model, ModelReply, ModelRequest, OnDelta, ToolC
 
 UNBILLED = Amount(calls=1)
 """A request that never arrived, or that the provider refused: it counts as a call but costs nothing."""
+
+
+def worst_case(profile: Profile, most_input: int, output: int) -> Amount:
+    """The most that one request can come to, of at most so many input tokens and so many output tokens per answer."""
+    return _most(profile, most_input, output * answers(profile))
+
+
+def _most(profile: Profile, most_input: int, output: int) -> Amount:
+    return Amount(1, most_input + output, prices.worst(profile, most_input, output))
+
+
+def answers(profile: Profile) -> int:
+    """How many answers a request brings, each billed; only the first is read."""
+    wanted = profile.params.get("n")
+    return wanted if isinstance(wanted, int) and wanted > 1 else 1
 
 
 class Attempt:
@@ -39,17 +58,25 @@ class Attempt:
         profile: The model.
         request: The call, with the model's defaults and an output limit filled in.
         driver: What performs it.
+        short: Why the output limit is lower than the one that was wanted, if it is.
     """
 
-    def __init__(self, scope: Scope, profile: Profile, request: ModelRequest, driver: Model) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        profile: Profile,
+        request: ModelRequest,
+        driver: Model,
+        short: BudgetExceededError | None = None,
+    ) -> None:
         self._scope, self._profile, self._request, self._driver = scope, profile, request, driver
+        self._short = short
         self._most_input = tokens.most_input(request)
         self._cap = request.max_output_tokens or profile.output_cap
-        worst = Usage(self._most_input, self._cap)
-        self.worst = Amount(1, worst.total_tokens, prices.cost(profile, worst))
-        """The longest the prompt can be in tokens, the whole output limit, and the price of both."""
+        self.worst = worst_case(profile, self._most_input, self._cap)
+        """The longest the prompt can be in tokens, the whole output limit of every answer, and the price of both."""
 
-    async def perform(self, charge: Charge, on_delta: OnDelta | None) -> ModelReply:
+    async def perform(self, charge: Charge, on_delta: OnDelta | None, deadline: Deadline | None = None) -> ModelReply:
         """Send the request when the model's limits let it, and check what comes back.
 
         Args:
@@ -57,34 +84,60 @@ class Attempt:
                 count for an answer, a bare call for a refusal, and the worst case for an answer that was cut off, timed
                 out or cancelled, since the provider may have billed it.
             on_delta: Receives the text as it arrives.
+            deadline: The time that all attempts of the call have together; None = this is the only one.
 
         Raises:
-            ModelError: There is no usable answer.
+            ModelError: There is no usable answer; its hint says what to do.
             RunCancelledError: The run was cancelled while this call waited.
             StorageError: The journal cannot be written; nothing was sent.
         """
+        try:
+            reply = await self._let_through(charge, on_delta, deadline or Deadline(self._profile))
+            self._warn(reply, charge.current)
+            if not self._request.tools:
+                reply = replace(reply, tool_calls=())
+            check(self._profile, self._request, reply)
+        except ModelError as error:
+            error.hint = error.hint or advice(error)
+            raise
+        return reply
+
+    async def _let_through(self, charge: Charge, on_delta: OnDelta | None, deadline: Deadline) -> ModelReply:
+        scope, profile = self._scope, self._profile
         likely = tokens.usual_input(self._request) + self._cap
-        async with limiter(self._profile).slot(likely) as place:
-            if self._scope.run.cancelled:
-                raise RunCancelledError("the run was cancelled")
-            charge.current = self.worst
-            await charge.commit()
-            try:
-                reply = self._counted(await self._ask(on_delta))
-            except ModelError as error:
-                if not error.request_sent or (error.status or 0) >= 400:
-                    charge.current = UNBILLED
-                raise
+        async with limiter(profile).slot(likely) as place:
+            place.sent = False
+            async with deadline.within(), breaker(profile).passage(scope, profile):
+                if scope.run.cancelled:
+                    raise RunCancelledError("the run was cancelled")
+                charge.current = self.worst
+                await charge.commit()
+                place.sent = True
+                try:
+                    reply = self._counted(await self._ask(on_delta))
+                except ModelError as error:
+                    if not error.request_sent or (error.status or 0) >= 400:
+                        charge.current = UNBILLED
+                        place.tokens = 0
+                    raise
             charge.current = self._amount(reply)
             place.tokens = reply.usage.total_tokens
-        self._warn(reply, charge.current)
-        check(self._profile, self._request, reply)
         return reply
 
     async def _ask(self, on_delta: OnDelta | None) -> ModelReply:
         """The driver's answer; a fault of a model given as a Python object becomes a typed error."""
+        text = StreamRedactor(self._scope.run.redactor)
+
+        def hear(piece: str) -> None:
+            show(text.feed(piece))
+
+        def show(piece: str) -> None:
+            if on_delta is not None and piece:
+                on_delta(piece)
+
         try:
-            reply = await self._driver.complete(self._request, on_delta)
+            reply = await self._driver.complete(self._request, None if on_delta is None else hear)
+            show(text.end())
             if not isinstance(reply, ModelReply):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(f"it returned {type(reply).__name__}, not a ModelReply")
             _check_types(reply)
@@ -101,16 +154,19 @@ class Attempt:
     def _counted(self, reply: ModelReply) -> ModelReply:
         usage = reply.usage
         if usage.estimated and not usage.total_tokens:
-            usage = Usage(tokens.usual_input(self._request), tokens.usual_output(reply), estimated=True)
+            thought = usage.reasoning_tokens // 2  # that is the most it can have been
+            output = tokens.usual_output(reply) + thought
+            usage = Usage(tokens.usual_input(self._request), output, reasoning_tokens=thought, estimated=True)
         cost = reply.cost if reply.cost is not None else prices.cost(self._profile, usage)
         return replace(reply, usage=usage, cost=cost, model=self._profile.model)
 
     def _amount(self, reply: ModelReply) -> Amount:
         """What is booked: the provider's count, or where it gave none the most it can have been."""
         usage = reply.usage
-        if usage.estimated and self._profile.base_url is not None:
-            usage = Usage(self._most_input, min(tokens.most_output(reply), self._cap))
-            return Amount(1, usage.total_tokens, prices.cost(self._profile, usage))
+        if usage.estimated and self._profile.remote:
+            unread = self._cap * (answers(self._profile) - 1)
+            said = tokens.most_output(reply) + 2 * usage.reasoning_tokens
+            return _most(self._profile, self._most_input, min(said, self._cap) + unread)
         return Amount(1, usage.total_tokens, reply.cost)
 
     def _warn(self, reply: ModelReply, booked: Amount) -> None:
@@ -124,7 +180,10 @@ class Attempt:
             read = f"{model} read {reply.usage.input_tokens} of about {usual} tokens that {who} sent"
             scope.emit(Warned(code="prompt_cut", message=f"{read}: the server's context is too small for this"))
         if reply.finish_reason == "length" and reply.text:
-            text = f"the answer of {model} for {who} was cut off at {self._cap} tokens; raise `max_output_tokens`"
+            why = "raise `max_output_tokens`"
+            if self._short is not None:
+                why = f"no more was left of the {self._short.limit} budget of {self._short.owner}"
+            text = f"the answer of {model} for {who} was cut off at {self._cap} tokens; {why}"
             scope.emit(Warned(code="cut_off", message=text))
 
 
@@ -136,7 +195,9 @@ def _check_types(reply: ModelReply) -> None:
             raise TypeError(f"`{name}` of its reply is of type {type(value).__name__}")
     if not all(isinstance(call, ToolCall) for call in reply.tool_calls):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError("`tool_calls` of its reply holds something else than `ToolCall`")
-    if min(reply.usage.input_tokens, reply.usage.output_tokens, reply.cost or 0) < 0:
+    usage = reply.usage
+    parts = (usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens)
+    if min(usage.input_tokens, usage.output_tokens, *parts, reply.cost or 0) < 0:
         raise ValueError("its reply counts less than nothing")
 
 
@@ -155,8 +216,8 @@ def check(profile: Profile, request: ModelRequest, reply: ModelReply) -> None:
         OutputLimitError: It ended at the output cap before there was anything to use.
     """
 
-    def fault(kind: type[ModelError], what: str, hint: str | None = None) -> ModelError:
-        return kind(f"{profile.model}: {what}", hint=hint, provider=profile.provider)
+    def fault(kind: type[ModelError], what: str) -> ModelError:
+        return kind(f"{profile.model}: {what}", provider=profile.provider)
 
     if reply.finish_reason == "content_filter":
         said = quote(reply.text, profile.api_key)
@@ -164,7 +225,9 @@ def check(profile: Profile, request: ModelRequest, reply: ModelReply) -> None:
     cut = reply.finish_reason == "length"
     limit = f"the answer reached {request.max_output_tokens or profile.output_cap} output tokens before it was complete"
     if not reply.text.strip() and not reply.tool_calls:
-        raise fault(OutputLimitError, limit) if cut else fault(BadReplyError, "the answer is empty")
+        called = reply.finish_reason == "tool_calls"
+        empty = "the answer only calls tools, and none were offered" if called else "the answer is empty"
+        raise fault(OutputLimitError, limit) if cut else fault(BadReplyError, empty)
     for call in reply.tool_calls:
         try:
             usable = isinstance(json.loads(call.arguments), dict) and bool(call.name)

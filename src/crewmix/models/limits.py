@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+from crewmix.models.deadline import until
 from crewmix.models.profile import Profile
 
 WINDOW = 60.0
@@ -24,6 +25,8 @@ class Entry:
 
     time: float
     tokens: int
+    sent: bool = True
+    """Whether it went out; if not, it takes up nothing."""
 
 
 class Limiter:
@@ -35,8 +38,8 @@ class Limiter:
         concurrency: The most requests at the same time.
         rpm: The most requests in any 60 seconds.
         tpm: The most tokens in any 60 seconds.
-        clock: Seconds, monotonic.
-        sleep: Waits for some seconds.
+        clock: Seconds, monotonic. Should it be put back nevertheless, the window is put back with it.
+        wait: Waits for an event, but no longer than so many seconds.
     """
 
     def __init__(
@@ -46,33 +49,51 @@ class Limiter:
         tpm: int | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        wait: Callable[[asyncio.Event, float], Awaitable[None]] = until,
     ) -> None:
         self._slots = asyncio.Semaphore(concurrency)
         self._turn = asyncio.Lock()
         self._rpm, self._tpm = rpm, tpm
-        self._clock, self._sleep = clock, sleep
+        self._clock, self._wait = clock, wait
+        self._seen = clock()
         self._recent: deque[Entry] = deque()
+        self._freed = asyncio.Event()
 
     @asynccontextmanager
     async def slot(self, tokens: int) -> AsyncGenerator[Entry]:
-        """Wait until a request of about `tokens` tokens may go out, and hold its place while it does."""
+        """Wait until a request of about `tokens` tokens may go out, and hold its place while it does.
+
+        What the caller writes into the entry counts from then on, e.g. the real number of tokens.
+        """
         async with self._slots:
             async with self._turn:
-                while (wait := self._wait(tokens)) > 0:
-                    await self._sleep(wait)
-                entry = Entry(self._clock(), tokens)
+                while (seconds := self._until_free(tokens)) > 0:
+                    await self._wait(self._freed, seconds)
+                    self._freed.clear()
+                entry = Entry(self._seen, tokens)
                 if self._rpm or self._tpm:
                     self._recent.append(entry)
-            yield entry
+            try:
+                yield entry
+            finally:
+                self._freed.set()  # the estimate was corrected, or nothing was sent
 
-    def _wait(self, tokens: int) -> float:
-        now, recent = self._clock(), self._recent
-        while recent and recent[0].time <= now - WINDOW:
-            recent.popleft()
+    def _until_free(self, tokens: int) -> float:
+        """Seconds until the oldest request leaves the window, if that must be waited for; else 0."""
+        self._read_clock()
+        recent = self._recent = deque(entry for entry in self._recent if entry.sent and self._is_recent(entry))
         full = bool(self._rpm and len(recent) >= self._rpm)
         heavy = bool(self._tpm and recent and sum(e.tokens for e in recent) + tokens > self._tpm)
-        return recent[0].time + WINDOW - now if full or heavy else 0.0
+        return recent[0].time + WINDOW - self._seen if full or heavy else 0.0
+
+    def _is_recent(self, entry: Entry) -> bool:
+        return entry.time > self._seen - WINDOW
+
+    def _read_clock(self) -> None:
+        now = self._clock()
+        for entry in self._recent if now < self._seen else ():
+            entry.time -= self._seen - now
+        self._seen = now
 
 
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[object, ...], Limiter]] = WeakKeyDictionary()

@@ -21,6 +21,8 @@ _BLANK = b" "
 PER_MESSAGE = 8
 """Tokens that the wrapping of a message costs, at most."""
 PER_REQUEST = 64
+PER_TOOLSET = 600
+"""Tokens that a provider's own words about tools cost, at most; Anthropic's are 346 to 530."""
 
 
 def usual(text: str) -> int:
@@ -52,7 +54,8 @@ def usual_input(request: ModelRequest) -> int:
 def most_input(request: ModelRequest) -> int:
     """How many input tokens a request can have."""
     texts = _texts(request, request.schema)
-    return sum(map(at_most, texts)) + PER_MESSAGE * (len(request.messages) + len(request.tools)) + PER_REQUEST
+    wrapping = PER_MESSAGE * (len(request.messages) + len(request.tools)) + PER_REQUEST
+    return sum(map(at_most, texts)) + wrapping + (PER_TOOLSET if request.tools else 0)
 
 
 def usual_output(reply: ModelReply) -> int:

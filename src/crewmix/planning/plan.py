@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from crewmix.definitions.definition import CrewDefinition
-from crewmix.definitions.spec import PlanSpec, Role, Task
+from crewmix.definitions.spec import PlanSpec, Task
 from crewmix.errors import BadReplyError, PlanError
 from crewmix.journal.events import PlanMade
 from crewmix.journal.run import Scope
 from crewmix.models.gateway import Gateway
 from crewmix.models.types import Brief, ChatMessage, ModelRequest
+from crewmix.planning.checks import check_plan
+from crewmix.planning.review import review
+from crewmix.tools.people import NOBODY, People, Plan
 
 _RULES = """\
 Split the goal into tasks for this team. Use as few tasks as the goal needs, {limit} at most; one is fine when the goal is one \
@@ -29,20 +30,9 @@ Reply with JSON: {{"tasks": [{{"id": "short_name", "description": "…", "expect
 "needs": ["…"]}}]}}. `roles` names who works on the task; an empty list means everyone."""
 
 
-class _PlannedTask(BaseModel):
-    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
-    id: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=64)
-    description: str = Field(min_length=1)
-    expected_output: str = ""
-    roles: list[str] = []
-    needs: list[str] = []
-
-
-class _Plan(BaseModel):
-    tasks: list[_PlannedTask] = Field(min_length=1)
-
-
-async def make_plan(scope: Scope, gateway: Gateway, crew: CrewDefinition, goal: str) -> tuple[Task, ...]:
+async def make_plan(
+    scope: Scope, gateway: Gateway, crew: CrewDefinition, goal: str, people: People = NOBODY
+) -> tuple[Task, ...]:
     """The tasks of a run, in an order in which every task comes after what it needs.
 
     Args:
@@ -50,10 +40,14 @@ async def make_plan(scope: Scope, gateway: Gateway, crew: CrewDefinition, goal: 
         gateway: The door to the models; only used when the crew has a planner.
         crew: Who can work, and how the goal is to be split.
         goal: What is to be achieved.
+        people: Who reviews the plan, where the crew says `review: plan`. A goal that is the only task is not reviewed.
 
     Raises:
         PlanError: The planner's second attempt was not valid either.
         ModelError: The planner's model gave no usable answer.
+        RunCancelledError: The person who reviewed the plan does not want it to be worked.
+        PersonMissingError: It is to be reviewed and nobody can be asked.
+        WaitingError: The same, and the run is to wait.
     """
     if crew.tasks:
         tasks = crew.tasks
@@ -62,8 +56,15 @@ async def make_plan(scope: Scope, gateway: Gateway, crew: CrewDefinition, goal: 
     else:
         tasks = await _split(scope, gateway, crew, crew.plan, goal)
     ordered = in_order(with_roles(task, crew) for task in tasks)
+    if crew.review == "plan" and (crew.tasks or crew.plan):
+        reviewed = await review(scope.at("review"), people, Plan(goal, ordered, _names(crew)))
+        ordered = in_order(with_roles(task, crew) for task in reviewed)
     scope.emit(PlanMade(tasks=tuple(_described(task) for task in ordered)))
     return ordered
+
+
+def _names(crew: CrewDefinition) -> tuple[str, ...]:
+    return tuple(role.name for role in crew.roles)
 
 
 def _described(task: Task) -> dict[str, Any]:
@@ -105,7 +106,7 @@ async def _split(scope: Scope, gateway: Gateway, crew: CrewDefinition, plan: Pla
             f"the planner ({crew.planner.name}) gave no valid plan: {error.message}",
             hint="give the planner a stronger model, or fix the plan with `tasks:` in the crew file",
         ) from error
-    return check_plan(reply.data, crew.roles, plan.max_tasks)[0]
+    return check_plan(reply.data, _names(crew), plan.max_tasks)[0]
 
 
 def _request(crew: CrewDefinition, plan: PlanSpec, goal: str) -> ModelRequest:
@@ -129,7 +130,7 @@ def _request(crew: CrewDefinition, plan: PlanSpec, goal: str) -> ModelRequest:
             candidates=tuple(r.name for r in team),
             limit=plan.max_tasks,
         ),
-        check=lambda data: "\n".join(check_plan(data, crew.roles, plan.max_tasks)[1]) or None,
+        check=lambda data: "\n".join(check_plan(data, _names(crew), plan.max_tasks)[1]) or None,
     )
 
 
@@ -154,36 +155,3 @@ def plan_schema(roles: Sequence[str]) -> dict[str, Any]:
         "required": ["tasks"],
         "additionalProperties": False,
     }
-
-
-def check_plan(data: Any, roles: Sequence[Role], limit: int) -> tuple[tuple[Task, ...], list[str]]:
-    """The tasks of a planner's reply, and everything that is wrong with it, in words the planner can act on."""
-    try:
-        planned = _Plan.model_validate(data).tasks
-    except ValidationError as error:
-        where = [(".".join(str(part) for part in e["loc"]) or "the reply", e["msg"]) for e in error.errors()]
-        return (), [f"{place}: {message}" for place, message in where]
-    known_roles = {role.name for role in roles}
-    ids = [task.id for task in planned]
-    problems = [f"the id {i!r} is used twice" for i in sorted({i for i in ids if ids.count(i) > 1})]
-    if len(planned) > limit:
-        problems.append(f"{len(planned)} tasks are too many, at most {limit} are allowed")
-    for task in planned:
-        problems += [f"task {task.id!r} names the unknown role {r!r}" for r in task.roles if r not in known_roles]
-        problems += [f"task {task.id!r} needs the unknown task {n!r}" for n in task.needs if n not in ids]
-    try:
-        TopologicalSorter({task.id: task.needs for task in planned}).prepare()
-    except CycleError as error:
-        problems.append(f"the tasks need each other in a circle: {' -> '.join(error.args[1])}")
-    if problems:
-        return (), problems
-    return tuple(
-        Task(
-            id=task.id,
-            description=task.description,
-            expected_output=task.expected_output,
-            roles=tuple(task.roles),
-            needs=tuple(dict.fromkeys(task.needs)),
-        )
-        for task in planned
-    ), []

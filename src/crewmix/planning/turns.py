@@ -9,12 +9,12 @@ from typing import Protocol
 
 from crewmix.agents.prompts import role_prompt
 from crewmix.chat.base import Message, View
+from crewmix.chat.briefs import turn_brief
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.seats import Seat
 from crewmix.definitions.spec import ChatSpec, Role, SynthesisSpec, Task
 from crewmix.models.profile import Profile
 from crewmix.models.tokens import usual
-from crewmix.models.types import Brief
 from crewmix.planning.meter import Load, Meter
 from crewmix.synthesis.answers.closed import answer_line
 
@@ -127,18 +127,8 @@ class Turns:
         return self._known[key]
 
     def _work(self, role: Role, view: View, chair: Chair, shown: int) -> tuple[Load, int]:
-        line = "" if role.approves or view.schema else answer_line(chair.synthesis, chair.chat.stop)
-        brief = Brief(
-            purpose="speak",
-            role=role.name,
-            goal=self._goal,
-            question=chair.task.description,
-            messages=tuple((m.role, m.text) for m in view.messages),
-            drafts=tuple(m.text for m in view.drafts),
-            candidates=view.pass_to,
-            ask="\n".join(part for part in (view.ask, line) if part),
-            approves=role.approves,
-        )
+        line = answer_line(chair.synthesis, chair.chat.stop)
+        brief = turn_brief(view, role, chair.task, self._goal, line=line)
         prompt = role_prompt(role, brief, chair.task.expected_output, in_fields=view.schema is not None)
         if role.crew is not None and role.crew in self._cast.teams:
             told = prompt.user + "word" * shown

@@ -13,7 +13,13 @@ from crewmix.journal.rows import RunRow
 from crewmix.journal.store import SqliteStore
 
 
-def _store(project: Project) -> SqliteStore:
+def open_runs(project: Project) -> SqliteStore:
+    """The project's journal.
+
+    Raises:
+        NotFoundError: Nothing was run yet.
+        StorageError: It cannot be opened.
+    """
     if not project.database.exists():
         raise NotFoundError(f"{project.root} has no runs yet", hint='start one: `crewmix run research "your question"`')
     return open_store(project.database)
@@ -21,7 +27,7 @@ def _store(project: Project) -> SqliteStore:
 
 def list_runs(project: Project, limit: int = 50) -> list[RunRow]:
     """The project's runs, the newest first; none when nothing was run yet. See `find_run` for their status."""
-    rows = _store(project).runs(limit) if project.database.exists() else []
+    rows = open_runs(project).runs(limit) if project.database.exists() else []
     return [_as_it_is(project, row) for row in rows]
 
 
@@ -34,7 +40,7 @@ def find_run(project: Project, run_id: str) -> RunRow:
         NotFoundError: There is none, or several match.
         StorageError: The journal cannot be read.
     """
-    return _as_it_is(project, _store(project).run(run_id))
+    return _as_it_is(project, open_runs(project).run(run_id))
 
 
 def _as_it_is(project: Project, row: RunRow) -> RunRow:
@@ -50,5 +56,5 @@ def run_events(project: Project, run_id: str) -> list[dict[str, Any]]:
     Raises:
         NotFoundError: There is no such run.
     """
-    store = _store(project)
+    store = open_runs(project)
     return store.events(store.run(run_id).run_id)

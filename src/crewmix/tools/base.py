@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from crewmix.errors import ToolDefinitionError
 from crewmix.knowledge.sources import Source
 from crewmix.models.types import ToolSpec
+from crewmix.tools.people import NOBODY, People, Question, ask_person
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -22,9 +23,6 @@ Risk = Literal["read", "write", "exec", "net"]
 """What a tool can do to the world. Everything but `read` asks for approval unless a rule says otherwise."""
 
 ToolErrorCode = Literal["bad_args", "denied", "timeout", "failed", "unknown_tool"]
-
-Approver = Callable[["ToolContext", "Tool", Mapping[str, Any]], Awaitable[bool | str]]
-"""Asked before a risky call: True, False, or a text that says why not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +40,23 @@ class ToolContext:
     """What the crew may read: its `knowledge`, resolved."""
     index: Index | None = None
     """The crew's searchable documents; None = it has none."""
-    approve: Approver | None = None
-    """Asks the person in charge; None = nobody can be asked, so what needs consent is refused."""
+    people: People = NOBODY
+    """Who can be asked."""
     rules: tuple[ApproveSpec, ...] = ()
     """The crew's `approve` rules; the first that matches a call decides how consent is had."""
+
+    async def ask(self, question: str) -> str:
+        """Ask the person for whom the run works. The answer is kept in the journal: a resumed run does not ask again.
+
+        Args:
+            question: What the person reads.
+
+        Raises:
+            PersonMissingError: Nobody can be asked.
+            WaitingError: Nobody can be asked now, and the run waits for somebody; let it through.
+        """
+        asked = Question(question, "question", self.scope.role, self.scope.task)
+        return await ask_person(self.scope.at("ask"), self.people, asked, {"question": question})
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from crewmix.errors import BudgetExceededError, FencedError, RunCancelledError, StorageError
+from crewmix.errors import BudgetExceededError, FencedError, RunCancelledError, StorageError, WaitingError
 from crewmix.journal.events import ToolCalled
 from crewmix.tools.arguments import check_arguments
 from crewmix.tools.base import Tool, ToolContext, ToolErrorCode, ToolResult
 from crewmix.tools.consent import refusal
+from crewmix.tools.people import wait_for_any
 from crewmix.tools.text import presentable, to_result
 from crewmix.tools.threads import in_thread
 
-STOPS_RUN = (BudgetExceededError, RunCancelledError, FencedError, StorageError)
+STOPS_RUN = (BudgetExceededError, RunCancelledError, FencedError, StorageError, WaitingError)
 """Errors that end the whole run, so a tool that raises one is no mere failed call."""
 
 
@@ -48,6 +49,7 @@ async def call(
         RunCancelledError: The run was cancelled, or the tool was interrupted.
         FencedError: Another process owns the run.
         StorageError: The journal cannot be written.
+        WaitingError: The run waits for a person who has to consent or to answer.
     """
     if tool is None:
         return _announce(context, name, _shown(arguments, context), _failed("unknown_tool", _unknown(name, known)))
@@ -71,7 +73,7 @@ async def _run(tool: Tool, values: Mapping[str, Any], context: ToolContext) -> T
     started = time.monotonic()
     work = asyncio.create_task(_attempt(tool, values, context))
     try:
-        await asyncio.wait({work}, timeout=tool.timeout)
+        await wait_for_any({work}, tool.timeout, context.scope)
         if not work.done():
             result = _failed("timeout", _too_slow(tool))
         elif work.cancelled():

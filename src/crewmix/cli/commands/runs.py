@@ -8,30 +8,56 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crewmix.cli.options import JsonOption, ProjectOption, RunArgument, find_project
+from crewmix.errors import UsageError
 
 if TYPE_CHECKING:
+    from crewmix.definitions.project import Project
     from crewmix.journal.rows import RunRow
 
 
 def runs(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The most runs to list.")] = 20,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete runs: those that fit all that is said of them.")
+    ] = False,
+    keep: Annotated[
+        int | None, typer.Option("--keep", metavar="N", min=0, help="With --prune: not the N newest.")
+    ] = None,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="AGE", help="With --prune: unchanged for e.g. 30d, 12h or 2w.")
+    ] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option("--status", metavar="STATUS", help="With --prune: of this status. [default: all but waiting]"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --prune: only say what would be deleted.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --prune: do not ask.")] = False,
     as_json: JsonOption = False,
     project: ProjectOption = None,
-) -> None:
-    """List the project's runs, the newest first."""
+) -> int:
+    """List the project's runs, the newest first, or delete some."""
     from crewmix.cli.output import say, say_json
-    from crewmix.cli.text import money, one_line
+    from crewmix.cli.text import one_line
     from crewmix.runs import list_runs
 
-    rows = list_runs(find_project(project), limit)
+    home = find_project(project)
+    if prune:
+        from crewmix.cli.pruning import Wish
+        from crewmix.cli.pruning import prune as prune_runs
+
+        return prune_runs(home, Wish(keep, older_than, status or [], dry_run, yes, as_json))
+    if keep is not None or older_than is not None or status or dry_run:
+        raise UsageError("--keep, --older-than, --status and --dry-run go with --prune")
+    rows = list_runs(home, limit)
     if as_json:
         say_json([_summary(row) for row in rows])
-        return
+        return 0
     if not rows:
         say('No runs yet. `crewmix run CREW "GOAL"` makes one.')
     for row in rows:
-        cost = money(row.result["cost"]) if row.result else "-"
-        say(f"{row.run_id}  {_when(row.created)}  {row.status:9}  {cost:>9}  {row.crew}: {one_line(row.goal, 80)}")
+        start = f"{one_line(row.run_id)}  {_when(row.created)}  {one_line(row.status):9}  {_price(row):>9}"
+        say(f"{start}  {one_line(row.crew, 64)}: {one_line(row.goal, 80)}")
+    return 0
 
 
 def show(
@@ -40,6 +66,7 @@ def show(
     drafts: Annotated[
         bool, typer.Option("--drafts", help="Who said what, how it was judged, voted and merged.")
     ] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="What it cost: by role, task, stage and model.")] = False,
     as_json: JsonOption = False,
     project: ProjectOption = None,
 ) -> None:
@@ -49,12 +76,31 @@ def show(
 
     home = find_project(project)
     row = find_run(home, run)
+    if cost:
+        if events or drafts:
+            raise UsageError("--cost goes without --events and --drafts")
+        _show_costs(home, row, as_json)
+        return
     happened = run_events(home, row.run_id) if events or drafts else []
     if as_json:
         said = _drafts(happened) if drafts else {}
         say_json({**_summary(row), "result": row.result, **said, **({"events": happened} if events else {})})
+    else:
+        say(_text(row, happened, events, drafts))
+
+
+def _show_costs(project: Project, row: RunRow, as_json: bool) -> None:
+    from crewmix.cli.costs import cost_lines
+    from crewmix.cli.output import say, say_json
+    from crewmix.cli.text import clean
+    from crewmix.runs.costs import run_costs
+
+    costs = run_costs(project, row.run_id)
+    if as_json:
+        say_json({"status": row.status, **costs.as_dict()})
         return
-    say(_text(row, happened, events, drafts))
+    say([f"Run {row.run_id}, {_when(row.created)}, {clean(row.status)}", ""])
+    say(cost_lines(costs))
 
 
 def _drafts(happened: list[dict[str, Any]]) -> dict[str, Any]:
@@ -66,19 +112,29 @@ def _drafts(happened: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _summary(row: RunRow) -> dict[str, Any]:
     names = ("run_id", "crew", "goal", "status", "created", "updated", "error")
-    cost = {"cost": row.result["cost"], "calls": row.result["calls"]} if row.result else {"cost": None, "calls": None}
-    return {**{name: getattr(row, name) for name in names}, **cost}
+    result = row.result or {}
+    return {**{name: getattr(row, name) for name in names}, "cost": result.get("cost"), "calls": result.get("calls")}
+
+
+def _price(row: RunRow) -> str:
+    """What the run cost; `-` when it has no result."""
+    from crewmix.cli.text import money
+
+    try:
+        return money(row.result["cost"]) if row.result else "-"
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return "?"
 
 
 def _text(row: RunRow, happened: list[dict[str, Any]], events: bool, drafts: bool) -> Iterator[str]:
     from crewmix.cli.facts import model_lines
     from crewmix.cli.report import report
     from crewmix.cli.text import clean
-    from crewmix.result import RunResult
+    from crewmix.runs.recorded import recorded_result
 
-    yield f"Run {row.run_id}, {_when(row.created)}, {row.status}"
+    result = recorded_result(row)
+    yield f"Run {row.run_id}, {_when(row.created)}, {clean(row.status)}"
     yield clean(f"Crew {row.crew}: {row.goal}")
-    result = RunResult.from_dict(row.result) if row.result is not None else None
     if events:
         for data in happened:
             yield from _event_lines(data)
@@ -103,15 +159,15 @@ def _event_lines(data: dict[str, Any]) -> list[str]:
 
     try:
         event = event_from_dict(data)
-    except (KeyError, TypeError):
-        return [f"{data.get('seq', '?'):>5}  {one_line(str(data))}  (of another version of crewmix)"]
-    lines = facts(event) or [event.type]
-    if isinstance(event, RunFinished):
-        lines = [f"run {event.status}"]
-    if isinstance(event, ModelCalled):
-        tokens = f"{event.input_tokens:,} tokens in, {event.output_tokens:,} out"
-        lines = [f"  {event.role} called {event.model} to {event.purpose}: {tokens}, {duration(event.seconds)}"]
-    return [f"{event.seq if place == 0 else '':>5}  {line}" for place, line in enumerate(lines)]
+        lines = facts(event) or [event.type]
+        if isinstance(event, RunFinished):
+            lines = [f"run {event.status}"]
+        if isinstance(event, ModelCalled):
+            tokens = f"{event.input_tokens:,} tokens in, {event.output_tokens:,} out"
+            lines = [f"  {event.role} called {event.model} to {event.purpose}: {tokens}, {duration(event.seconds)}"]
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
+        return [f"{data['seq']:>5}  {one_line(str(data))}  (damaged, or of another version of crewmix)"]
+    return [f"{data['seq'] if place == 0 else '':>5}  {line}" for place, line in enumerate(lines)]
 
 
 def _when(seconds: float) -> str:

@@ -13,12 +13,14 @@ from typing import Any, cast
 
 from crewmix.errors import (
     AuthError,
+    BadReplyError,
     BadRequestError,
     ContentFilteredError,
     ContextTooLongError,
     ModelError,
     ModelTimeoutError,
     ModelUnavailableError,
+    OutputLimitError,
     QuotaError,
     RateLimitedError,
     ToolsUnsupportedError,
@@ -53,6 +55,46 @@ def quote(text: str, secret: str | None = None) -> str:
     line = " ".join(Redactor([secret] if secret else []).text(text[:20_000]).split())
     line = _CREWAI_TRIGGERS.sub("request quota", line)
     return line if len(line) <= QUOTE else line[: QUOTE - 1] + "…"
+
+
+ADVICE: Mapping[type[ModelError], str] = {
+    ModelUnavailableError: "resume the run when the provider is back, or name a `fallback` of the model",
+    RateLimitedError: "set `rpm`, `tpm` or `concurrency` of the model, or name a `fallback` of it",
+    ModelTimeoutError: "raise `timeout` of the model, or name a `fallback` of it",
+    BadReplyError: "resume the run to ask again; if it stays so, use another model or server",
+    ContextTooLongError: "use a model with a larger window",
+    OutputLimitError: "raise `max_output_tokens` of the role or the model",
+    ContentFilteredError: "say it in other words, or use another model",
+    QuotaError: "check the account's plan and billing",
+    AuthError: "check the key",
+    UnknownModelError: "check the model's name",
+    ToolsUnsupportedError: "use a model or server that can call tools",
+    BadRequestError: "check the model's `params`, or use another model",
+}
+"""What a user can do about an error that brings no hint of its own."""
+
+
+def advice(error: ModelError) -> str | None:
+    """What a user can do about an error of this kind."""
+    return next((ADVICE[kind] for kind in type(error).__mro__ if kind in ADVICE), None)
+
+
+def error_in(body: Any) -> Any:
+    """What stands for an error in a body with status 200 or an event of a stream; None = nothing does.
+
+    vLLM says `"object": "error"`, OpenRouter puts an `error` into the choice, all others into the body.
+    """
+    if not isinstance(body, Mapping):
+        return None
+    fields = cast(Mapping[str, Any], body)
+    if fields.get("error") or fields.get("object") == "error":
+        return fields
+    choices = fields.get("choices")
+    first = cast(list[Any], choices)[0] if isinstance(choices, list) and choices else None
+    if not isinstance(first, Mapping):
+        return None
+    choice = cast(Mapping[str, Any], first)
+    return choice if choice.get("error") else None
 
 
 def error_text(body: Any) -> tuple[str, str]:
@@ -94,7 +136,8 @@ def classify(profile: Profile, status: int, codes: str, message: str, wait: floa
     words = f"{codes} {message}".lower()
     kind, what, hint = _kind(profile, status, words)
     quoted = quote(message, profile.api_key)
-    text = f"{profile.model}: {what} (HTTP {status})" + (f": {quoted}" if quoted else "")
+    asked = f"HTTP {status}" if wait is None else f"HTTP {status}, it asks to wait {wait:g} s"
+    text = f"{profile.model}: {what} ({asked})" + (f": {quoted}" if quoted else "")
     return kind(text, hint=hint, provider=profile.provider, status=status, retry_after=wait)
 
 
@@ -110,11 +153,7 @@ def _kind(profile: Profile, status: int, words: str) -> tuple[type[ModelError], 
     if status in (408, 504):
         return ModelTimeoutError, "the provider took too long", None
     if status == 429:
-        return (
-            RateLimitedError,
-            "the provider takes no more requests now",
-            "set `rpm`, `tpm` or `concurrency` of the model",
-        )
+        return RateLimitedError, "the provider takes no more requests now", None
     return ModelUnavailableError, "the provider is not available", None
 
 
@@ -128,10 +167,12 @@ def _refused(profile: Profile, status: int, words: str) -> tuple[type[ModelError
     if status == 404 or _MODEL.search(words):
         hint = f"check the model's name and the address {profile.base_url}"
         return UnknownModelError, "the provider does not know this model", hint
-    return BadRequestError, "the provider refused the request", _advice(words)
+    return BadRequestError, "the provider refused the request", _advice(profile, status, words)
 
 
-def _advice(words: str) -> str | None:
+def _advice(profile: Profile, status: int, words: str) -> str | None:
+    if status < 400:
+        return f"the address leads elsewhere: check {profile.base_url}"
     if "response_format" in words or "json_schema" in words:
         return "set `json_schema: false` for this model"
     if "temperature" in words:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crewmix.errors import BadReplyError, ModelError, ModelTimeoutError, ModelUnavailableError
 from crewmix.models import structured
-from crewmix.models.drivers.faults import from_object, from_status, quote
+from crewmix.models.drivers.faults import error_in, from_object, from_status, quote
 from crewmix.models.drivers.replies import Answer, json_body, messages_of
 from crewmix.models.drivers.sessions import release, session_for
-from crewmix.models.drivers.sse import EventReader
+from crewmix.models.drivers.sse import EventReader, is_event_stream
 from crewmix.models.profile import Profile
 from crewmix.models.providers import PROVIDERS
 from crewmix.models.types import ModelReply, ModelRequest, OnDelta
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 REST_SECONDS = 5.0
 """The longest wait for the end of a stream whose answer is complete."""
-MAX_EVENT = 10_000_000
-"""Bytes of one streamed event."""
+MAX_BODY = 10_000_000
+"""Bytes of an answer in one piece, or of one event of a stream."""
 
 
 class OpenAIDriver:
@@ -42,7 +43,8 @@ class OpenAIDriver:
     async def complete(self, request: ModelRequest, on_delta: OnDelta | None = None) -> ModelReply:
         """One HTTP request; streams when `on_delta` is given and the server can.
 
-        Without a stream the whole answer must come within the profile's `timeout`, in a stream each next piece.
+        Without a stream the whole answer must come within the profile's `timeout`, in a stream each next piece. What comes
+        is read for what it is: servers and proxies send streams as JSON, and JSON as streams.
 
         Raises:
             ModelError: Of the kind that says whether trying again can help.
@@ -65,9 +67,9 @@ class OpenAIDriver:
                 ) as response:
                     if response.status != 200:
                         raise from_status(profile, response.status, response.headers, await _error_body(response))
-                    if on_delta is not None and "event-stream" in response.headers.get("content-type", ""):
-                        return await self._streamed(response, on_delta, deadline)
-                    return self._whole(await response.read(), on_delta)
+                    return await self._read(response, on_delta, deadline)
+        except BadReplyError as error:
+            raise error if error.provider else self._error(BadReplyError, error.message) from error
         except TimeoutError as error:
             sent = not isinstance(error, aiohttp.ConnectionTimeoutError)
             raise self._error(ModelTimeoutError, f"no answer within {profile.timeout:g} s", sent=sent) from error
@@ -108,7 +110,7 @@ class OpenAIDriver:
             body["stream"] = True
         if stream and profile.stream_usage:
             body["stream_options"] = {"include_usage": True}
-        return {**body, **profile.params}
+        return _with_params(body, profile.params)
 
     def _response_format(self, request: ModelRequest) -> dict[str, Any]:
         if not self.profile.json_schema or request.schema is None:
@@ -142,70 +144,68 @@ class OpenAIDriver:
             return None
         return getproxies().get(parts.scheme)
 
+    async def _read(self, response: ClientResponse, on_delta: OnDelta | None, deadline: asyncio.Timeout) -> ModelReply:
+        pieces, head = response.content.iter_any(), b""
+        async for piece in pieces:
+            head += piece
+            if (streamed := is_event_stream(head)) is None:
+                continue
+            if streamed:
+                return await self._streamed(head, pieces, on_delta, deadline)
+            break
+        async for piece in pieces:
+            head += piece
+            if len(head) > MAX_BODY:
+                raise BadReplyError("the answer does not end")
+        return self._whole(head, on_delta)
+
     def _whole(self, raw: bytes, on_delta: OnDelta | None) -> ModelReply:
-        try:
-            data = json_body(raw)
-            self._refuse_errors(data)
-            answer = Answer()
-            text = answer.add(data)
-            if not data.get("choices"):
-                raise BadReplyError("the answer has no choices")
-            reply = answer.reply()
-        except BadReplyError as error:
-            raise self._error(BadReplyError, error.message) from error
+        data = json_body(raw)
+        self._refuse_errors(data)
+        answer = Answer()
+        text = answer.add(data)
+        if not data.get("choices"):
+            raise BadReplyError("the answer has no choices")
+        reply = answer.reply()
         if on_delta is not None and text:
             on_delta(text)
         return reply
 
-    async def _streamed(self, response: ClientResponse, on_delta: OnDelta, deadline: asyncio.Timeout) -> ModelReply:
+    async def _streamed(
+        self, head: bytes, pieces: AsyncIterator[bytes], on_delta: OnDelta | None, deadline: asyncio.Timeout
+    ) -> ModelReply:
         import aiohttp
 
-        answer = Answer()
+        answer, loop = Answer(), asyncio.get_running_loop()
         try:
             async with asyncio.timeout(None) as rest:
-                await self._read_events(response, answer, on_delta, (deadline, rest))
+                async for event in _events(head, pieces):
+                    deadline.reschedule(loop.time() + self.profile.timeout)
+                    if event.strip() == "[DONE]":
+                        answer.finish = answer.finish or "stop"
+                        break
+                    self._take(event, answer, on_delta)
+                    if (
+                        answer.finish is not None
+                    ):  # only the usage may follow, and some servers forget to end the stream
+                        rest.reschedule(loop.time() + min(REST_SECONDS, self.profile.timeout / 2))
         except (aiohttp.ClientError, OSError):  # a TimeoutError is one too
             if answer.finish is None:
                 raise
-        try:
-            return answer.reply()
-        except BadReplyError as error:
-            raise self._error(BadReplyError, error.message) from error
-
-    async def _read_events(
-        self,
-        response: ClientResponse,
-        answer: Answer,
-        on_delta: OnDelta,
-        clocks: tuple[asyncio.Timeout, asyncio.Timeout],
-    ) -> None:
-        reader, loop = EventReader(), asyncio.get_running_loop()
-        deadline, rest = clocks
-        async for piece in response.content.iter_any():
-            for event in reader.feed(piece):
-                deadline.reschedule(loop.time() + self.profile.timeout)
-                if event.strip() == "[DONE]":
-                    answer.finish = answer.finish or "stop"
-                    return
-                try:
-                    data = json_body(event.encode())
-                    self._refuse_errors(data)
-                    text = answer.add(data)
-                except BadReplyError as error:
-                    raise self._error(BadReplyError, error.message) from error
-                if text:
-                    on_delta(text)
-                if answer.finish is not None:  # only the usage may follow, and some servers forget to end the stream
-                    rest.reschedule(loop.time() + min(REST_SECONDS, self.profile.timeout / 2))
-            if reader.pending > MAX_EVENT:
-                raise self._error(BadReplyError, "an event of the stream does not end")
         if answer.finish is None:
-            raise self._error(BadReplyError, "the answer was cut off")
+            raise BadReplyError("the answer was cut off")
+        return answer.reply()
+
+    def _take(self, event: str, answer: Answer, on_delta: OnDelta | None) -> None:
+        data = json_body(event.encode())
+        self._refuse_errors(data)
+        text = answer.add(data)
+        if on_delta is not None and text:
+            on_delta(text)
 
     def _refuse_errors(self, data: Any) -> None:
-        # vLLM says `"object": "error"`, the others `"error": …`.
-        if isinstance(data, dict) and (data.get("error") or data.get("object") == "error"):  # pyright: ignore[reportUnknownMemberType]
-            raise from_object(self.profile, data)
+        if (error := error_in(data)) is not None:
+            raise from_object(self.profile, error)
 
     def _error(self, kind: type[ModelError], what: str, *, sent: bool = True) -> ModelError:
         hint = f"is the server at {self.profile.base_url} running?" if not sent else None
@@ -214,6 +214,40 @@ class OpenAIDriver:
     async def close(self) -> None:
         """Let go of the connections."""
         await release(self)
+
+
+_LIMITS = ("max_tokens", "max_completion_tokens")
+
+
+def _with_params(body: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The body with the user's own fields. Those may name the output limit, but not raise it: it is what budgets reserve."""
+    wanted = {**body, **params}
+    limit = next((body[name] for name in _LIMITS if name in body), None)
+    own = [name for name in _LIMITS if name in params]
+    if limit is None or not own:
+        return wanted
+    for name in _LIMITS:
+        wanted.pop(name, None)
+    value = params[own[0]]
+    return {**wanted, own[0]: min(value, limit) if isinstance(value, int) and value > 0 else limit}
+
+
+async def _events(head: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[str]:
+    """The data of every event of a stream that begins with `head`.
+
+    Raises:
+        BadReplyError: An event does not end.
+    """
+    reader = EventReader()
+    for event in reader.feed(head):
+        yield event
+    async for piece in pieces:
+        for event in reader.feed(piece):
+            yield event
+        if reader.pending > MAX_BODY:
+            raise BadReplyError("an event of the stream does not end")
+    if (last := reader.end()) is not None:
+        yield last
 
 
 async def _error_body(response: ClientResponse) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from crewmix.errors import BadReplyError
+from crewmix.models.tokens import at_most
 from crewmix.models.types import FinishReason, ModelReply, ModelRequest, ToolCall, Usage
 
 _FINISH: dict[str, FinishReason] = {
@@ -32,6 +33,8 @@ class Answer:
 
     text: list[str] = field(default_factory=list[str])
     refusal: list[str] = field(default_factory=list[str])
+    thought: list[str] = field(default_factory=list[str])
+    """What the model thought aloud before it answered, where the provider shows it."""
     calls: list[list[str]] = field(default_factory=list[list[str]])
     """Id, name and arguments of each tool call."""
     places: dict[int, int] = field(default_factory=dict[int, int])
@@ -55,11 +58,14 @@ class Answer:
         if isinstance(body.get("usage"), Mapping):
             self.usage = read_usage(body["usage"])
         text = ""
-        for choice in (body.get("choices") or ())[:1]:
+        for choice in body.get("choices") or ():
+            if isinstance(number := choice.get("index"), int) and number > 0:
+                continue  # a further answer, asked for with `params: {n: …}`
             self.finish = choice.get("finish_reason") or self.finish
             part: Json = choice.get("message") or choice.get("delta") or {}
             text += _text(part.get("content"))
             self.refusal.append(_text(part.get("refusal")))
+            self.thought.append(_text(part.get("reasoning_content") or part.get("reasoning")))
             for call in part.get("tool_calls") or ():
                 self._add_call(call, whole="message" in choice)
         self.text.append(text)
@@ -96,7 +102,10 @@ class Answer:
         return bool(function.get("name")) and _complete(slot[2])
 
     def reply(self) -> ModelReply:
-        """The whole answer; `usage.estimated` with 0 tokens when the provider did not say.
+        """The whole answer.
+
+        Where the provider does not say what it took, `usage` is estimated and holds nothing but the most tokens that the
+        thoughts it showed can have.
 
         Raises:
             BadReplyError: The provider says that it is not whole.
@@ -109,11 +118,13 @@ class Answer:
             for place, (call_id, name, arguments) in enumerate(self.calls)
         )
         finish = _FINISH.get(self.finish or "", "unknown")
+        said = _THOUGHT.sub("", text) if "</think>" in text else text
+        thought = at_most("".join(self.thought) + text[: len(text) - len(said)])
         return ModelReply(
-            text=_THOUGHT.sub("", text) if "</think>" in text else text or refusal,
+            text=said or ("" if text else refusal),
             tool_calls=calls,
             finish_reason="content_filter" if refusal and not text else "tool_calls" if calls else finish,
-            usage=self.usage or Usage(estimated=True),
+            usage=self.usage or Usage(reasoning_tokens=thought, estimated=True),
             model=self.model,
         )
 

@@ -1,0 +1,159 @@
+"""Processes that die at a chosen moment, cheaply: forked from one that has everything imported and has not begun to work.
+
+```python
+with Mortals() as mortals:
+    mortals.work(folder, dies_after=17)  # None: it was killed right after the 17th transaction of its journal
+    mortals.work(folder, resume=True)  # what the resumed run came to
+```
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import traceback
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from support.command import environment
+
+
+class Mortals:
+    """Starts processes that work the crew of `support.crash_crew`, each in a folder.
+
+    Args:
+        command: Put before the command that starts them, e.g. to give them a small disk.
+        folder: Where their socket is; it must be there for us and for them.
+    """
+
+    def __init__(self, folder: Path, command: tuple[str, ...] = ()) -> None:
+        self._address = str(folder / "mortals.sock")
+        self._command = (*command, sys.executable, "-m", "support.crash", self._address)
+
+    def __enter__(self) -> Mortals:
+        tests = str(Path(__file__).resolve().parents[1])
+        env = environment(PYTHONPATH=tests)
+        self._process = subprocess.Popen(self._command, env=env, stdout=subprocess.PIPE)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def work(self, folder: Path, **job: Any) -> dict[str, Any] | None:
+        """What a process came to; None when it was killed.
+
+        Args:
+            folder: The project's folder.
+            **job: `resume`: go on with the last run. `dies_after`: kill it right after that many transactions of its journal.
+                `lives`: kill it after so many seconds. `seconds`, `budget`: as for `make_crew`.
+        """
+        with closing(socket.socket(socket.AF_UNIX)) as line:
+            line.connect(self._address)
+            line.sendall(json.dumps({"folder": str(folder), **job}).encode() + b"\n")
+            answer = line.makefile("rb").read()
+        outcome = json.loads(answer) if answer else None
+        assert outcome is None or "broken" not in outcome, outcome["broken"]
+        return outcome
+
+
+# -- in the other process --------------------------------------------------------------------------------------------------
+
+
+def _serve(address: str) -> None:
+    """Fork a process for each job; a process that dies closes its line, which is all the news there is."""
+    from crewmix.models.adapters.crewai_silence import load_crewai
+
+    load_crewai()
+    import crewmix.agents.crewai_turn
+    import crewmix.chat.autogen_chat
+    import crewmix.session  # noqa: F401
+    import support.crash_crew  # noqa: F401
+
+    gc.collect()
+    gc.freeze()  # what is shared with the forked processes stays shared
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with closing(socket.socket(socket.AF_UNIX)) as door:
+        door.bind(address)
+        door.listen(64)
+        print("ready", flush=True)
+        while True:
+            line, _ = door.accept()
+            if os.fork() == 0:
+                door.close()
+                _work(line)
+            line.close()
+
+
+def _work(line: socket.socket) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        outcome = _outcome(**json.loads(line.makefile("rb").readline()))
+    except BaseException:
+        outcome = {"broken": traceback.format_exc()}
+    line.sendall(json.dumps(outcome).encode())
+    os._exit(0)
+
+
+def _outcome(
+    folder: str,
+    resume: bool = False,
+    dies_after: int | None = None,
+    lives: float | None = None,
+    seconds: float = 0.0,
+    budget: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    from crewmix.errors import CrewmixError
+    from crewmix.runs import find_run
+    from support.crash_crew import make_crew, told
+
+    transactions = _count_transactions(dies_after)
+    if lives is not None:
+        threading.Timer(lives, _die).start()
+    crew, people = make_crew(Path(folder), seconds=seconds, budget=budget)
+    try:
+        result = crew.resume(find_run(crew.project, "last"), **people) if resume else crew.run("Shall we?", **people)
+    except CrewmixError as error:
+        return {"error": error.as_dict(), "transactions": transactions[0]}
+    return {"told": told(result), "warnings": list(result.warnings), "transactions": transactions[0]}
+
+
+def _count_transactions(dies_after: int | None) -> list[int]:
+    """Count the journal's transactions from now on, and die right after one of them has been committed."""
+    count = [0]
+    connect = sqlite3.connect
+
+    class Counted(sqlite3.Connection):
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            done = super().execute(sql, *values)
+            if sql == "commit":
+                count[0] += 1
+                if count[0] == dies_after:
+                    _die()
+            return done
+
+    def counted(database: Any, *args: Any, **options: Any) -> sqlite3.Connection:
+        if str(database).endswith("crewmix.db"):
+            options["factory"] = Counted
+        return connect(database, *args, **options)
+
+    sqlite3.connect = counted  # pyright: ignore[reportAttributeAccessIssue]
+    return count
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
