@@ -370,7 +370,7 @@ def test_budgets_count_judges_and_critics_too(tmp_path):
 @pytest.mark.parametrize("pattern", ["vote", "layers", "debate"])
 def test_a_budget_that_ends_within_a_round_keeps_every_answer_that_was_paid_for(pattern, tmp_path):
     chat = {"pattern": pattern, "samples": 6}
-    team = crew(parrot, tmp_path, "ann", chat=chat, budget={"calls": 4})
+    team = crew(parrot, tmp_path, "ann", chat=chat, budget={"calls": 4, "keep_for_synthesis": 0})
     result = team.run("Why?")
     assert (result.status, result.stopped_by, result.calls) == ("partial", "budget", 4)
     assert [d.role for d in result.drafts] == ["ann#1", "ann#2", "ann#3", "ann#4"]

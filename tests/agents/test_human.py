@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from crewmix.agents.base import Turn
 from crewmix.agents.human import HumanActor
 from crewmix.definitions.spec import Role
+from crewmix.tools.people import NOBODY, People, Question
 from support.turns import Stage, open_stage
 
 ANNA = Role(name="anna", role="Product owner", goal="Decide.", actor="human")
@@ -20,8 +20,8 @@ class Person:
         self.answers = list(answers)
         self.shown: list[str] = []
 
-    async def __call__(self, text: str, turn: Turn) -> str:
-        self.shown.append(text)
+    async def ask(self, question: Question) -> str:
+        self.shown.append(question.text)
         return self.answers.pop(0)
 
 
@@ -29,21 +29,21 @@ async def test_a_person_sees_the_prompt_and_speaks(stage: Stage):
     person = Person("  Take Lyon. ")
     turn = stage.turn(ANNA)
 
-    said = await HumanActor(person).speak(turn)
+    said = await HumanActor(People(person.ask)).speak(turn)
 
     assert (said.text, said.model, said.ok) == ("Take Lyon.", "human", True)
     assert person.shown == [turn.prompt.user]
 
 
 async def test_an_empty_answer_skips_the_turn(stage: Stage):
-    said = await HumanActor(Person("  ")).speak(stage.turn(ANNA))
+    said = await HumanActor(People(Person("  ").ask)).speak(stage.turn(ANNA))
 
     assert said.failure is not None
     assert said.failure.code == "human_skipped"
 
 
 async def test_with_nobody_to_ask_the_failure_says_what_to_do(stage: Stage):
-    said = await HumanActor(None).speak(stage.turn(ANNA))
+    said = await HumanActor(NOBODY).speak(stage.turn(ANNA))
 
     assert said.failure is not None
     assert said.failure.code == "human_missing"
@@ -55,14 +55,14 @@ async def test_with_nobody_to_ask_the_failure_says_what_to_do(stage: Stage):
     [("approve", "approve"), ("Revise", "revise"), ("ok\nVerdict: approve", "approve"), ("hm", "revise")],
 )
 async def test_a_person_who_reviews_may_just_say_the_word(stage: Stage, answer: str, verdict: str):
-    assert (await HumanActor(Person(answer)).speak(stage.turn(BOSS))).verdict == verdict
+    assert (await HumanActor(People(Person(answer).ask)).speak(stage.turn(BOSS))).verdict == verdict
 
 
 async def test_a_resumed_run_keeps_the_answer_even_with_nobody_there(stage: Stage):
-    await HumanActor(Person("Take Lyon.")).speak(stage.turn(ANNA))
+    await HumanActor(People(Person("Take Lyon.").ask)).speak(stage.turn(ANNA))
     again = open_stage(stage.project, epoch=2)
 
-    said = await HumanActor(None).speak(again.turn(ANNA))
+    said = await HumanActor(NOBODY).speak(again.turn(ANNA))
 
     again.run.store.close()
     assert said.text == "Take Lyon."

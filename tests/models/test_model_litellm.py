@@ -28,6 +28,7 @@ from support.model_world import no_waiting, world
 from support.provider import Fault, Provider, Reply
 
 SEARCH = ToolSpec("search", "Find.", {"type": "object", "properties": {"q": {"type": "string"}}})
+pytestmark = pytest.mark.filterwarnings("ignore")  # litellm's own
 KEY = "sk-0123456789abcdef0123456789"
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
@@ -79,13 +80,13 @@ def test_what_litellm_is_called_with():
     request = ModelRequest(
         "x/m", (ChatMessage("user", "?"),), (SEARCH,), CITY, temperature=0.2, max_output_tokens=9, stop=("x",), seed=1
     )
-    sent = behind(params={"top_k": 3}).arguments(request, stream=True)
+    sent = behind(json_schema=False, params={"top_k": 3}).arguments(request, stream=True)
     assert sent["messages"] == [{"role": "user", "content": "?"}]
     assert sent["tools"][0]["function"]["parameters"] == SEARCH.parameters
     assert (sent["temperature"], sent["max_tokens"], sent["stop"], sent["seed"], sent["top_k"]) == (0.2, 9, ["x"], 1, 3)
     assert sent["stream_options"] == {"include_usage": True} and sent["num_retries"] == sent["max_retries"] == 0
     assert "response_format" not in sent and "api_key" not in sent and "api_base" not in sent
-    plain = behind(json_schema=True, stream_usage=False, base_url="http://h").arguments(request, stream=True)
+    plain = behind(stream_usage=False, base_url="http://h").arguments(request, stream=True)
     assert plain["response_format"]["type"] == "json_schema" and "stream_options" not in plain
     assert plain["api_key"] == "none", "a key of the environment does not go to an address of a file"
 

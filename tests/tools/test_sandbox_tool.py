@@ -8,6 +8,7 @@ from crewmix.definitions.project import Project
 from crewmix.tools import sandbox
 from crewmix.tools.base import Tool, ToolResult
 from crewmix.tools.door import call
+from crewmix.tools.people import People
 from crewmix.tools.registry import load_tools
 from crewmix.tools.sandbox import unavailable
 from support.tool_session import Start
@@ -25,7 +26,7 @@ async def allowed(*_) -> bool:
 
 
 async def asked(start: Start, tool: Tool, **arguments: str) -> ToolResult:
-    session = await start(approve=allowed)
+    session = await start(people=People(approve=allowed))
     return await call(tool, arguments, session.context, name="run_python")
 
 

@@ -15,10 +15,11 @@ from pydantic import BaseModel
 
 from crewmix import Source, Tool, ToolContext, ToolResult, tool
 from crewmix.definitions.spec import ApproveSpec
-from crewmix.errors import BudgetExceededError, FencedError, RunCancelledError, StorageError
-from crewmix.journal.events import ApprovalAsked, ToolCalled
+from crewmix.errors import BudgetExceededError, FencedError, RunCancelledError, StorageError, WaitingError
+from crewmix.journal.events import ApprovalAsked, PersonAsked, ToolCalled
 from crewmix.tools.arguments import check_arguments
 from crewmix.tools.door import call
+from crewmix.tools.people import Consent, People, Question
 from crewmix.tools.text import LIMIT
 from support.tool_session import Start
 
@@ -490,7 +491,9 @@ async def test_nobody_to_ask_means_no(start: Start) -> None:
         (False, "denied", "the person in charge said no"),
         ("not on Fridays", "denied", "write was not allowed: not on Fridays"),
         ("", "denied", "the person in charge said no"),
-        (1, "denied", "the person in charge said no"),
+        (1, "denied", "`approve` gave 1 (int) instead of True, False or a text"),
+        (None, "denied", "`approve` gave None (NoneType) instead of True"),
+        (Consent.ALWAYS, None, "wrote a"),
     ],
 )
 async def test_a_person_decides(start: Start, answer: Any, error: str | None, words: str) -> None:
@@ -500,20 +503,112 @@ async def test_a_person_decides(start: Start, answer: Any, error: str | None, wo
         asked.append((tool.name, dict(arguments)))
         return answer
 
-    session = await start(approve=approve)
+    session = await start(people=People(approve=approve))
     result = await call(write, {"path": "a"}, session.context, name="write")
     assert result.error == error
     assert words in result.text
     assert asked == [("write", {"path": "a", "text": "hi"})]
 
 
-async def test_a_question_that_cannot_be_put_means_no(start: Start) -> None:
+async def test_a_question_that_cannot_be_put_means_no_and_is_put_again_when_resumed(start: Start) -> None:
     async def approve(context: ToolContext, tool: Tool, arguments: Any) -> bool:
         raise EOFError("no terminal")
 
-    session = await start(approve=approve)
+    session = await start(people=People(approve=approve))
     result = await call(write, {"path": "a"}, session.context, name="write")
     assert (result.error, "EOFError: no terminal" in result.text) == ("denied", True)
+    session = await start(people=People(approve=lambda *_: True))
+    assert (await call(write, {"path": "a"}, session.context, name="write")).ok
+
+
+async def test_that_nobody_was_there_is_no_answer_but_a_no_is(start: Start) -> None:
+    assert not (await call(write, {"path": "a"}, (await start()).context, name="write")).ok
+    session = await start(people=People(approve=lambda *_: "not today"))
+    assert "not today" in (await call(write, {"path": "a"}, session.context, name="write")).text
+    session = await start(people=People(approve=lambda *_: True))
+    assert "not today" in (await call(write, {"path": "a"}, session.context, name="write")).text
+    assert (await call(write, {"path": "b"}, session.context, name="write")).ok
+
+
+async def test_always_holds_for_the_tool_and_the_run_also_after_resuming(start: Start) -> None:
+    asked: list[str] = []
+
+    def approve(context: ToolContext, tool: Tool, arguments: Any) -> bool | Consent:
+        asked.append(f"{tool.name} {arguments['path']}")
+        return Consent.ALWAYS if arguments["path"] == "b" else False
+
+    @tool(risk="write")
+    def delete(path: str) -> str:
+        """Delete a file."""
+        return f"deleted {path}"
+
+    async def work(session: Any, *paths: str) -> list[bool]:
+        return [(await call(write, {"path": path}, session.context, name="write")).ok for path in paths]
+
+    session = await start(people=People(approve=approve))
+    assert await work(session, "a", "b", "c") == [False, True, True]
+    assert not (await call(delete, {"path": "a"}, session.context, name="delete")).ok
+    again = await start()
+    assert await work(again, "a", "b", "c", "d") == [False, True, True, True]
+    assert asked == ["write a", "write b", "delete a"]
+    asked_of_d = again.of(ApprovalAsked)[-1]
+    assert isinstance(asked_of_d, ApprovalAsked)
+    assert asked_of_d.answer == "yes, allowed for the whole run"
+
+
+async def test_a_call_that_hangs_at_the_question_is_cancelled_with_its_caller(start: Start) -> None:
+    asked, stopped, never = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def approve(context: ToolContext, tool: Tool, arguments: Any) -> bool:
+        asked.set()
+        try:
+            await never.wait()
+        except asyncio.CancelledError:
+            stopped.set()
+            await never.wait()  # does not want to stop
+        return True
+
+    session = await start(people=People(approve=approve))
+    work = asyncio.create_task(call(write, {"path": "a"}, session.context, name="write"))
+    await asked.wait()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(work, 1)
+    await stopped.wait()
+    never.set()
+    assert not session.of(ToolCalled)
+
+
+async def test_a_run_that_waits_keeps_the_question_open(start: Start) -> None:
+    session = await start(people=People(wait=True))
+    with pytest.raises(WaitingError, match=r"coder wants to run write with .*\"path\":\"a\""):
+        await call(write, {"path": "a"}, session.context, name="write")
+    assert [event.kind for event in session.of(PersonAsked) if isinstance(event, PersonAsked)] == ["approval"]
+    [kept] = session.run.store.recordings("r1")
+    assert (kept.key.kind, kept.response, json.loads(kept.failure or "{}")["code"]) == ("approval", None, "waiting")
+
+
+async def test_the_time_a_person_takes_is_not_the_tools(start: Start) -> None:
+    answered = asyncio.Event()
+    asked = asyncio.Event()
+
+    async def ask(question: Question) -> str:
+        asked.set()
+        await answered.wait()
+        return f"{question.role} hears: blue"
+
+    @tool(timeout=0.05)
+    async def colour(context: ToolContext) -> str:
+        """Ask for a colour."""
+        return await context.ask("Which colour?")
+
+    session = await start(people=People(ask))
+    work = asyncio.create_task(call(colour, {}, session.context, name="colour"))
+    await asked.wait()
+    late, _ = await asyncio.wait({work}, timeout=0.3)
+    assert not late
+    answered.set()
+    assert (await work).text == "coder hears: blue"
 
 
 @pytest.mark.parametrize(
@@ -535,6 +630,34 @@ async def test_the_first_rule_that_matches_decides(start: Start, rules: Any, pat
     [asked] = session.of(ApprovalAsked)
     assert isinstance(asked, ApprovalAsked)
     assert asked.answer.startswith("yes" if allowed else "no")
+
+
+@pytest.mark.parametrize(
+    ("by", "globs", "path", "allowed"),
+    [
+        ("always", {"path": "out/*"}, "out/a", True),
+        ("always", {"path": "out/*"}, "out/sub/", True),
+        ("always", {"path": "out/*"}, "a/out/b", False),
+        ("always", {"path": "out/*"}, "out/../secret", False),
+        ("always", '*"path":"out/*', "out/../secret", False),
+        ("always", {"path": "out/*", "text": "h?"}, "out/a", True),
+        ("always", {"path": "out/*", "text": "HI"}, "out/a", False),
+        ("always", {"colour": "*"}, "out/a", False),
+        ("never", {"path": "/etc/*"}, "/tmp/../etc/passwd", False),
+        ("never", {"path": "/etc/*"}, "//etc/./passwd", False),
+        ("never", {"path": "/etc/*"}, "/tmp/etc", True),
+        ("always", {"path": "https://a.example/*"}, "https://a.example/x", True),
+        ("always", {"path": "https://a.example/*"}, "https://a.example/../x", True),
+        ("always", {"path": "https://a.example/x/*"}, "https://a.example/x/../y", False),
+    ],
+)
+async def test_a_rule_can_be_about_one_argument_whatever_way_a_path_takes(
+    start: Start, by: Any, globs: Any, path: str, allowed: bool
+) -> None:
+    otherwise = "never" if by == "always" else "always"
+    rules = (ApproveSpec(tools="write", by=by, arguments=globs), ApproveSpec(tools="*", by=otherwise))
+    session = await start(rules=rules)
+    assert (await call(write, {"path": path}, session.context, name="write")).ok is allowed
 
 
 async def test_rules_bind_reading_tools_too(start: Start) -> None:
@@ -568,10 +691,10 @@ async def test_a_resumed_run_neither_calls_nor_asks_again(start: Start) -> None:
     async def work(session: Any) -> list[ToolResult]:
         return [await call(write_once, {"path": p}, session.context, name="write") for p in ("a", "a", "b", "c")]
 
-    first = await start(approve=approve)
+    first = await start(people=People(approve=approve))
     before = await work(first)
     assert [r.text for r in before[:2]] == ["wrote a 1", "wrote a 2"]
-    second = await start(approve=approve)
+    second = await start(people=People(approve=approve))
     assert await work(second) == before
     assert calls == ["a", "a", "c"]
     assert len(questions) == 4

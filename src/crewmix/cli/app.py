@@ -12,7 +12,10 @@ from typing import Any, NoReturn
 import typer
 
 from crewmix.cli.commands.about import doctor, models, tools, version
+from crewmix.cli.commands.again import diff, fork, replay
+from crewmix.cli.commands.answer import answer
 from crewmix.cli.commands.define import check, init, schema
+from crewmix.cli.commands.files import export, import_file
 from crewmix.cli.commands.run import estimate, resume, run
 from crewmix.cli.commands.runs import runs, show
 from crewmix.cli.output import BROKEN_PIPE, discard, prepare, say_json, stdout_kept, warn
@@ -69,14 +72,34 @@ def _confess(error: Exception) -> int:
 app = typer.Typer(
     name="crewmix",
     help="Crews of role-playing agents that work on a goal together and merge their drafts into one answer.",
-    epilog="Exit codes: 0 ok, 1 the run failed, 2 the input is wrong, 3 stopped by its budget, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 the run failed, 2 the input is wrong, 3 stopped by its budget, 4 waits for a person, 130 interrupted.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _command in (init, check, estimate, run, resume, runs, show, schema, models, tools, doctor, version):
-    app.command()(guarded(_command))
+_COMMANDS: dict[str, Command] = {
+    "init": init,
+    "check": check,
+    "estimate": estimate,
+    "run": run,
+    "resume": resume,
+    "answer": answer,
+    "runs": runs,
+    "show": show,
+    "replay": replay,
+    "fork": fork,
+    "diff": diff,
+    "export": export,
+    "import": import_file,
+    "schema": schema,
+    "models": models,
+    "tools": tools,
+    "doctor": doctor,
+    "version": version,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(guarded(_command))
 
 
 def run_app(arguments: Sequence[str] | None = None) -> int:

@@ -24,10 +24,10 @@ async def edit(text: str, name: str) -> str:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     with tempfile.TemporaryDirectory(prefix="crewmix-") as folder:
         file = Path(folder, name)
-        file.write_text(text, encoding="utf-8")
+        await asyncio.to_thread(file.write_text, text, encoding="utf-8")
         await _run([*shlex.split(editor), str(file)])
         try:
-            return file.read_text(encoding="utf-8-sig")
+            return await asyncio.to_thread(file.read_text, encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"what the editor {editor!r} wrote cannot be read: {error}") from error
 

@@ -85,7 +85,9 @@ def _model_fell_back(event: e.ModelFellBack) -> list[str]:
 
 
 def _circuit_opened(event: e.CircuitOpened) -> list[str]:
-    return [f"retry: nothing is sent to {clean(event.provider)} for {event.seconds:.0f} s: {one_line(event.error, 300)}"]
+    return [
+        f"retry: nothing is sent to {clean(event.provider)} for {event.seconds:.0f} s: {one_line(event.error, 300)}"
+    ]
 
 
 def _call_shortened(event: e.CallShortened) -> list[str]:

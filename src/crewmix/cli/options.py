@@ -43,7 +43,9 @@ KnowledgeOption = Annotated[
 BudgetOption = Annotated[
     str | None,
     typer.Option(
-        "--budget", metavar="LIMITS", help="The most to spend, e.g. usd=0.50,calls=20,tokens=100000,seconds=60."
+        "--budget",
+        metavar="LIMITS",
+        help="The most to spend, e.g. usd=0.50,calls=20,tokens=100000,seconds=60; with resume, usd=+0.20 adds to the limit.",
     ),
 ]
 
@@ -115,8 +117,8 @@ def read_models(values: Sequence[str] | None) -> dict[str, str]:
     return models
 
 
-def read_budget(text: str | None) -> BudgetSpec | None:
-    """`usd=0.5,calls=20` as a budget.
+def read_budget(text: str | None) -> BudgetSpec | dict[str, Any] | None:
+    """`usd=0.5,calls=20` as a budget; `usd=+0.20` adds to an earlier limit and stays text.
 
     Raises:
         UsageError: An unknown limit, or a value that is no number or negative.
@@ -127,14 +129,17 @@ def read_budget(text: str | None) -> BudgetSpec | None:
 
     from crewmix.definitions.spec import BudgetSpec
 
-    limits: dict[str, Any] = dict(read_pairs([part.strip() for part in text.split(",") if part.strip()], "--budget"))
+    limits = read_pairs([part.strip() for part in text.split(",") if part.strip()], "--budget")
     unknown = [name for name in limits if name not in BudgetSpec.model_fields]
     if unknown or not limits:
         what = f"--budget does not know {unknown[0]!r}" if unknown else "--budget names no limit"
         raise UsageError(what, hint=f"the limits are {', '.join(BudgetSpec.model_fields)}")
+    values = {name: value.replace("_", "").strip() for name, value in limits.items()}
     try:
-        return BudgetSpec.model_validate({name: value.replace("_", "") for name, value in limits.items()})
+        spec = BudgetSpec.model_validate({name: value.removeprefix("+") for name, value in values.items()})
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
         raise UsageError(f"--budget {name}={limits[name]!r} is not possible: {first['msg']}") from error
+    added = {name: value for name, value in values.items() if value.startswith("+")}
+    return {**spec.model_dump(exclude_unset=True), **added} if added else spec

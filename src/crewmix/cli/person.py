@@ -122,11 +122,11 @@ class Person:
                     self._reader.start()
 
                 async def line(prompt: str) -> str:
-                    if self._ended and lines.empty():
+                    if self._ended:
                         return ""
                     sys.stderr.write(prompt)
                     sys.stderr.flush()
-                    if not self._reading and lines.empty():
+                    if not self._reading:
                         self._reading = True
                         self._wanted.put(None)
                     return await lines.get()

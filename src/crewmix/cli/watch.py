@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from crewmix.cli.output import stdout, warn
 from crewmix.cli.person import Person, is_there
+from crewmix.cli.text import clean
 from crewmix.cli.views import View, choose_view
 from crewmix.errors import CrewmixError, RunCancelledError
 from crewmix.journal.events import Event, RunStarted, Warned
@@ -23,22 +24,23 @@ if TYPE_CHECKING:
     from typing import Any
 
     from crewmix.tools.base import Tool, ToolContext
-    from crewmix.tools.people import Approver
+    from crewmix.tools.people import Plan
 
 OK, OUT_OF_BUDGET, INTERRUPTED = 0, 3, 130
 
 Start = Callable[..., RunResult]
-"""Does the run and waits for it; gets `on_event`, `deltas`, `ask` and `approve`."""
+"""Does the run and waits for it; gets `on_event`, `deltas`, `ask`, `approve`, `review` and `wait`."""
 
 
-def watch(start: Start, *, as_json: bool, quiet: bool, yes: bool) -> int:
+def watch(start: Start, *, as_json: bool, quiet: bool, yes: bool, wait: bool = False) -> int:
     """Run to the end, showing everything, and return the exit code.
 
     Args:
         start: Does the run.
         as_json: Show events and result as JSON lines.
         quiet: Show only the answer.
-        yes: Consent to every tool call that asks.
+        yes: Consent to every tool call that asks, and to the plan.
+        wait: Let the run wait where a person is needed and nobody is there.
 
     Raises:
         CrewmixError: The run could not go on.
@@ -46,34 +48,28 @@ def watch(start: Start, *, as_json: bool, quiet: bool, yes: bool) -> int:
     """
     someone = is_there()  # before the live view takes stderr
     view = choose_view(as_json=as_json, quiet=quiet)
-    return _Watch(view, Person(view) if someone else None, yes).run(start)
+    return _Watch(view, _seat(Person(view) if someone else None, yes, wait)).run(start)
 
 
 class _Watch:
-    def __init__(self, view: View, person: Person | None, yes: bool) -> None:
+    def __init__(self, view: View, seat: Mapping[str, Any]) -> None:
         self._view = view
         self._run_id = ""
         self._kept = True
         self._interrupts = 0
         self._failure: Exception | None = None
         """What went wrong while showing an event."""
-        self._person = person
-        self._approve: Approver | None = _always if yes else person.approve if person else None
+        self._seat = seat
 
     def run(self, start: Start) -> int:
         try:
             with self._ctrl_c():
-                result = start(
-                    on_event=self._see,
-                    deltas=self._view.deltas,
-                    ask=self._person.ask if self._person else None,
-                    approve=self._approve,
-                )
-        except (KeyboardInterrupt, RunCancelledError):
+                result = start(on_event=self._see, deltas=self._view.deltas, **self._seat)
+        except (KeyboardInterrupt, RunCancelledError) as error:
             if self._failure is not None:
                 raise self._failure from None
             self._close()
-            return self._interrupted()
+            return self._interrupted(error)
         except CrewmixError as error:
             self._close()
             if self._run_id and self._kept and self._run_id not in str(error):
@@ -123,13 +119,28 @@ class _Watch:
             os.write(1, b"\x1b[?25h")  # the live view hides the cursor
         os._exit(INTERRUPTED)
 
-    def _interrupted(self) -> int:
+    def _interrupted(self, error: BaseException) -> int:
         what = f"`crewmix resume {self._run_id}` goes on from here" if self._run_id else "the run had not begun"
         if not self._kept:
             what = "the run was kept in memory only"
-        warn(f"\nInterrupted; {what}.")
+        why = clean(error.message) if isinstance(error, RunCancelledError) else "interrupted"
+        warn(f"\n{why[0].upper()}{why[1:]}; {what}.")
         return INTERRUPTED
 
 
-async def _always(_context: ToolContext, _tool: Tool, _arguments: Mapping[str, Any]) -> bool:
+def _seat(person: Person | None, yes: bool, wait: bool) -> dict[str, Any]:
+    """Who is asked, as the options of a run."""
+    seat: dict[str, Any] = {"wait": wait}
+    if person is not None:
+        seat |= {"ask": person.ask, "approve": person.approve, "review": person.review}
+    if yes:
+        seat |= {"approve": _consent, "review": _accept}
+    return seat
+
+
+async def _consent(_context: ToolContext, _tool: Tool, _arguments: Mapping[str, Any]) -> bool:
+    return True
+
+
+async def _accept(_plan: Plan) -> bool:
     return True

@@ -8,9 +8,15 @@ from filelock import FileLock, Timeout
 
 from crewmix.errors import FencedError
 
+PATIENCE = 0.5
+"""Seconds to wait for a lock that somebody holds for a moment only, to see whether the run is worked."""
+
+GLANCE = 0.02
+"""Seconds after which a lock that is still held says that the run is worked."""
+
 
 def lock_run(state: Path, run_id: str) -> FileLock:
-    """Take a run for this process; release it when the run is over.
+    """Take a run for this process; release it when the run is over. May block for `PATIENCE`.
 
     Args:
         state: The project's `.crewmix` folder.
@@ -23,9 +29,10 @@ def lock_run(state: Path, run_id: str) -> FileLock:
     lock = _lock(state, run_id)
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
     try:
-        lock.acquire()
+        lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 20)
     except Timeout:
-        raise FencedError(f"run {run_id} is being worked by another process", hint="wait until it ends") from None
+        hint = "wait until it ends, or end that process: a run whose process is gone can be resumed at once"
+        raise FencedError(f"run {run_id} is being worked by another process", hint=hint) from None
     return lock
 
 
@@ -36,16 +43,16 @@ def release_run(lock: FileLock) -> None:
 
 
 def is_worked(state: Path, run_id: str) -> bool:
-    """Whether a process works on the run right now."""
+    """Whether a process works on the run right now, also one that is stopped (Ctrl-Z)."""
     lock = _lock(state, run_id)
     if not Path(lock.lock_file).exists():
         return False
     try:
-        with lock:
+        with lock.acquire(timeout=GLANCE, poll_interval=GLANCE / 4):
             return False
     except Timeout:
         return True
 
 
 def _lock(state: Path, run_id: str) -> FileLock:
-    return FileLock(state / "locks" / f"{run_id}.lock", timeout=0, thread_local=False)
+    return FileLock(state / "locks" / f"{run_id}.lock", thread_local=False)

@@ -72,7 +72,7 @@ def answer(
         project: Where the run's journal is.
         run_id: The run's id, the beginning of it, or `last`.
         said: For a turn or a question a text; an empty one skips the turn. For a tool call True, `Consent.ALWAYS`, False or a
-            text that says why not. For a plan True or the tasks to work instead.
+            text that says why not. For a plan True or the tasks to work instead, also as YAML text.
         number: Which question; needed when there are several.
 
     Returns:
@@ -144,10 +144,10 @@ def _record(question: OpenQuestion, said: object) -> Any:
         if question.kind == "approval":
             return consent.answer_record(question.request["tool"], said)
         if question.plan is not None:
-            if said is False or isinstance(said, str):
-                raise UsageError(
-                    "a plan is accepted or changed", hint="to refuse it, leave the run as it is; nothing is spent"
-                )
+            if said is False:
+                raise UsageError("a plan is accepted or changed", hint="to refuse it, leave the run as it is")
+            if isinstance(said, str):
+                return review.read_plan(question.plan, said, "the answer")
             return review.answer_record(question.plan, said)
     except PersonMissingError as error:
         raise UsageError(f"this is no answer: {error.message}") from error

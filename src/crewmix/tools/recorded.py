@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,11 +11,32 @@ from crewmix.errors import ReplayMissError
 from crewmix.tools.base import Tool, ToolContext
 
 
+def described(tool: Tool) -> dict[str, Any]:
+    """A tool as a run records it at its start: all but its function, of which only a hash of the code is kept."""
+    return {
+        "description": tool.description,
+        "parameters": dict(tool.parameters),
+        "risk": tool.risk,
+        "timeout": tool.timeout,
+        "code": _code(tool),
+    }
+
+
+def _code(tool: Tool) -> str:
+    """A hash of the function's text; empty when it cannot be had, as for a tool of another framework."""
+    if tool.original is None:
+        return ""
+    try:
+        return hashlib.sha256(inspect.getsource(tool.original).encode()).hexdigest()[:16]
+    except (OSError, TypeError):
+        return ""
+
+
 def recorded_tools(data: Mapping[str, Mapping[str, Any]]) -> tuple[Tool, ...]:
     """The tools of a recorded run. Their calls are answered from the journal; one that is not there cannot be made.
 
     Args:
-        data: Name -> `description`, `parameters`, `risk` and `timeout`, as a run records them at its start.
+        data: Name -> what `described` gave.
     """
     return tuple(
         Tool(

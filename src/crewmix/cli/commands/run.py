@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from crewmix.result import RunResult
 
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer, and nothing else.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Consent to every tool call that asks.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Consent to every tool call that asks, and to the plan.")]
+WaitOption = Annotated[
+    bool,
+    typer.Option(
+        "--wait", help="Where a person is needed and none is here, stop and wait for `crewmix answer`. [exit code 4]"
+    ),
+]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Write logs to stderr.")]
 
 
@@ -64,6 +70,7 @@ def run(
     knowledge: KnowledgeOption = None,
     budget: BudgetOption = None,
     yes: YesOption = False,
+    wait: WaitOption = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -80,14 +87,19 @@ def run(
     def start(**seat: Any) -> RunResult:
         return loaded.run(text, **seat)
 
-    return watch(start, as_json=as_json, quiet=quiet, yes=yes)
+    return watch(start, as_json=as_json, quiet=quiet, yes=yes, wait=wait)
 
 
 def resume(
     run: RunArgument,
     model: ModelOption = None,
     budget: BudgetOption = None,
+    as_started: Annotated[
+        bool,
+        typer.Option("--as-started", help="Use the crew as it was when the run began, not its files as they are now."),
+    ] = False,
     yes: YesOption = False,
+    wait: WaitOption = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -102,9 +114,9 @@ def resume(
     logs.configure(verbose)
 
     def start(**seat: Any) -> RunResult:
-        return take_up(home, run, models=models, budget=limits, **seat)
+        return take_up(home, run, models=models, budget=limits, as_started=as_started, **seat)
 
-    return watch(start, as_json=as_json, quiet=quiet, yes=yes)
+    return watch(start, as_json=as_json, quiet=quiet, yes=yes, wait=wait)
 
 
 def _load(
@@ -113,7 +125,7 @@ def _load(
     model: Sequence[str] | None,
     inputs: Sequence[str] | None,
     knowledge: Sequence[Path] | None,
-    budget: BudgetSpec | None = None,
+    budget: BudgetSpec | dict[str, Any] | None = None,
 ) -> Crew:
     from crewmix.crew import Crew
 

@@ -6,18 +6,23 @@ Its answers have the shape of Chat Completions. See https://docs.litellm.ai.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 from contextlib import aclosing
 from importlib import import_module
 from typing import Any
 
 from crewmix.errors import BadReplyError, ModelError, ModelTimeoutError, ModelUnavailableError
 from crewmix.models import structured
-from crewmix.models.drivers.faults import classify, quote
+from crewmix.models.drivers.faults import from_status, quote
 from crewmix.models.drivers.replies import Answer, messages_of
 from crewmix.models.profile import Profile
-from crewmix.models.retry import retry_after
 from crewmix.models.types import ModelReply, ModelRequest, OnDelta
+
+_OWN_WORDS = re.compile(r"^(?:[\w.]+: )+(?:\w+Exception - )?")
+"""What litellm puts before a provider's message."""
+_TRACEBACK = "Traceback (most recent call last)"
 
 
 class LiteLLMDriver:
@@ -114,12 +119,12 @@ class LiteLLMDriver:
         """The one typed error for what litellm raised."""
         if isinstance(error, litellm.Timeout):
             return self._error(ModelTimeoutError, f"no answer within {self.profile.timeout:g} s")
-        status = getattr(error, "status_code", None)
-        message = str(getattr(error, "message", "") or error)
+        status, body = getattr(error, "status_code", None), getattr(error, "body", None)
+        message = _OWN_WORDS.sub("", str(getattr(error, "message", "") or error).partition(_TRACEBACK)[0])
         if isinstance(error, litellm.APIConnectionError) or not isinstance(status, int):
             return self._error(ModelUnavailableError, quote(message, self.profile.api_key))
-        headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
-        return classify(self.profile, status, type(error).__name__, message, retry_after(headers))
+        headers: Any = getattr(error, "litellm_response_headers", None) or {}
+        return from_status(self.profile, status, headers, json.dumps(body) if isinstance(body, dict) else message)
 
     def _error(self, kind: type[ModelError], what: str) -> ModelError:
         return kind(f"{self.profile.model}: {what}", provider=self.profile.provider)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -178,8 +179,8 @@ class OpenAIDriver:
 
         answer, loop = Answer(), asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(None) as rest:
-                async for event in _events(head, pieces):
+            async with asyncio.timeout(None) as rest, aclosing(_events(head, pieces)) as events:
+                async for event in events:
                     deadline.reschedule(loop.time() + self.profile.timeout)
                     if event.strip() == "[DONE]":
                         answer.finish = answer.finish or "stop"
