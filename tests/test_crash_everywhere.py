@@ -29,6 +29,7 @@ def whole(mortals, tmp_path_factory):
     """What the run comes to when nobody kills it."""
     folder = write_project(tmp_path_factory.mktemp("whole") / "p")
     outcome = mortals.work(folder)
+    assert outcome is not None and "told" in outcome, outcome
     bill = Bill(folder / "bill.txt").count()
     assert set(bill.values()) == {1}, "no two requests are equal"
     assert sum(bill.values()) >= 60

@@ -77,10 +77,10 @@ class Babbler:
         return mutated_text(said, draw) if isinstance(said, str) and draw.random() < 0.5 else str(said)
 
 
-@pytest.mark.parametrize("block", range(8))
+@pytest.mark.parametrize("block", range(4))
 def test_a_run_of_babblers_ends_in_order(block: int, tmp_path: Path) -> None:
     worked = 0
-    for seed in range(block * 1000, block * 1000 + 60):
+    for seed in range(block * 1000, block * 1000 + 45):
         draw = random.Random(seed)
         fields: dict[str, Any] = random_crew(draw)
         fields["plan"] = draw.choice(["none", {"max_tasks": draw.randint(1, 4)}])
@@ -102,10 +102,19 @@ def test_a_run_of_babblers_ends_in_order(block: int, tmp_path: Path) -> None:
     assert worked > 5
 
 
-@pytest.mark.parametrize("purpose", ["plan", "select", "rank", "judge", "synthesize", "speak"])
-@pytest.mark.parametrize("method", ["critique_combine", "rank", "judge"])
+@pytest.mark.parametrize(
+    ("purpose", "method"),
+    [
+        ("plan", "aggregate"),
+        ("select", "aggregate"),
+        ("rank", "rank"),
+        ("judge", "judge"),
+        ("synthesize", "critique_combine"),
+        ("speak", "majority"),
+    ],
+)
 def test_one_that_always_babbles_stops_nobody_else(purpose: str, method: str, tmp_path: Path) -> None:
-    for said in [*JUNK, *(json.dumps(value) for value in VALUES)]:
+    for said in [*JUNK, *(json.dumps(value) for value in VALUES)][:: 3 if purpose == "select" else 1]:
         moody = Moody(1)
         model = FunctionModel(
             lambda request, said=said, moody=moody: said if request.brief.purpose == purpose else moody(request)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +22,13 @@ from crewmix.journal.store import SqliteStore
 from crewmix.launch import Launch
 from crewmix.result import NOT_KEPT
 from crewmix.staff import Staff
-from crewmix.tools.base import Tool
+from crewmix.tools.recorded import described
 
 _ENDED = {"partial", "failed", "budget"}
 _SETTLED = ("failure", "quorum")
 """Kinds of effects by which a run goes on without what failed."""
+_DECIDES = ("crew", "inputs", "options", "staff", "tools")
+"""The parts of a run's definition that decide what it asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +66,14 @@ async def open_run(launch: Launch, crew: CrewDefinition, goal: str, staff: Staff
         recordings = source.recordings(run_id)
         return Opened(Run(run_id, memory, 1, redactor, recordings=recordings, missing=explain(source, run_id)))
     run_id = launch.resumes.run_id if launch.resumes else launch.run_id or new_run_id()
-    store, problem = _open_store(launch, run_id, closing)
+    store, problem = await asyncio.to_thread(_open_store, launch, run_id, closing)
     notices = (("not_kept", problem),) if problem else ()
     if launch.resumes is not None:
         # What a finished run went on without is tried again; a run that was cut off goes on as it did before.
         forget = _SETTLED if launch.resumes.status in _ENDED else ()
-        definition = redactor.data(_remembered(launch, staff)) if launch.given else None
-        epoch = await store.claim(run_id, forget, definition)
-        return Opened(Run(run_id, store, epoch, redactor), (*notices, *_changed(launch, staff, redactor)))
+        before, now = launch.resumes.definition, redactor.data(_record(launch, staff))
+        epoch = await store.claim(run_id, forget, _renewed(before, now))
+        return Opened(Run(run_id, store, epoch, redactor), (*notices, *_changed(before, now, launch.given)))
     definition = redactor.data(_record(launch, staff))
     fork = launch.forks
     await store.create_run(
@@ -87,39 +90,25 @@ def _record(launch: Launch, staff: Staff) -> dict[str, Any]:
         "inputs": dict(launch.inputs),
         "options": dict(launch.options),
         "staff": staff.as_dict(),
-        "tools": {name: _described(tool) for name, tool in launch.tools.items()},
+        "tools": {name: described(tool) for name, tool in launch.tools.items()},
         "forked_from": launch.forks.row.run_id if launch.forks else "",
     }
 
 
-def _remembered(launch: Launch, staff: Staff) -> dict[str, Any]:
-    """The definition that the run began with, but for what was changed on purpose: the next resume goes on with that."""
-    before: dict[str, Any] = launch.resumes.definition if launch.resumes else {}
-    now = _record(launch, staff)
-    meant = {place.split(".")[0] for place in launch.given}
-    crew = {**before["crew"], **{part: now["crew"][part] for part in meant if part in now["crew"]}}
-    return {**before, "crew": crew, "options": now["options"]}
+def _renewed(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any] | None:
+    """The definition with which a resumed run goes on, and the one it began with; None = it is as it was."""
+    if all(now[part] == before[part] for part in _DECIDES):
+        return None
+    began = before.get("began") or before
+    return {**now, "forked_from": before["forked_from"], "began": began}
 
 
-def _described(tool: Tool) -> dict[str, Any]:
-    return {
-        "description": tool.description,
-        "parameters": dict(tool.parameters),
-        "risk": tool.risk,
-        "timeout": tool.timeout,
-    }
-
-
-def _changed(launch: Launch, staff: Staff, redactor: Redactor) -> Iterator[tuple[str, str]]:
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any], given: Collection[str]) -> Iterator[tuple[str, str]]:
     """What is no longer as it was when the run began, but for what was changed on purpose."""
-    if launch.resumes is None:
-        return
-    before: Mapping[str, Any] = launch.resumes.definition
-    now: Mapping[str, Any] = redactor.data(_record(launch, staff))
     found = [*changes(before["crew"], now["crew"])]
     for part in ("inputs", "tools"):
         found += [f"{part}.{place}" for place in changes(before[part], now[part])]
-    unmeant = [place for place in found if not any(place == g or place.startswith(f"{g}.") for g in launch.given)]
+    unmeant = [place for place in found if not any(place == g or place.startswith(f"{g}.") for g in given)]
     if unmeant:
         places = ", ".join(f"`{place}`" for place in unmeant)
         yield (

@@ -30,8 +30,8 @@ from crewmix.models.profile import Profile
 from crewmix.opening import open_run
 from crewmix.orchestrate import orchestrate
 from crewmix.planning.turns import Cast
-from crewmix.result import RunResult
-from crewmix.staff import Staff, find_staff, recorded_staff
+from crewmix.result import NOT_KEPT, RunResult
+from crewmix.staff import Staff, find_staff, replayed_staff
 from crewmix.tally import Tally, make_result
 from crewmix.tools.sandbox import require_sandbox
 from crewmix.workplace import Means, open_workplace
@@ -85,8 +85,12 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
         except BaseException as error:
             raise await _ended(root, tally, time.monotonic() - started, error) from None
         finally:
+            # Whatever was left behind, e.g. in a thread, starts nothing any more.
+            run.cancel()
             for team in staff.everyone():
                 await team.gateway.close()
+        if run.store.lost:
+            root.emit(Warned(code="not_kept", message=f"{NOT_KEPT}: its journal was deleted or replaced meanwhile"))
         result = make_result(root, crew.name, goal, outcome, tally, models, time.monotonic() - started)
         if not run.replaying:
             _write_outputs(launch.project, crew, root, result)
@@ -100,7 +104,8 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
 
 async def _staff(launch: Launch, crew: CrewDefinition) -> Staff:
     if launch.replays is not None:
-        return recorded_staff(crew, launch.replays.definition["staff"], launch.project)
+        recorded = launch.replays.definition
+        return await replayed_staff(crew, launch.models, recorded["crew"], recorded["staff"], launch.project)
     staff = await find_staff(crew, launch.models, launch.project)
     if any(spec.method == "tested" for team in crew.everyone() for spec in team.syntheses()):
         await asyncio.to_thread(require_sandbox)

@@ -10,6 +10,7 @@ from typing import Any
 from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.project import Project
 from crewmix.definitions.spec import ModelSpec
+from crewmix.journal.redact import Redactor
 from crewmix.models.gateway import Gateway
 from crewmix.models.profile import Profile
 from crewmix.models.resolve import resolve
@@ -42,22 +43,45 @@ def _as_dict(profile: Profile) -> dict[str, Any]:
     return {**data, "price": profile.price and [str(part) for part in profile.price]}
 
 
-def recorded_staff(crew: CrewDefinition, data: Mapping[str, Any], project: Project) -> Staff:
-    """The staff that `Staff.as_dict` described: enough to repeat a run, not to call a model.
-
-    Args:
-        crew: The crew, as it was recorded with it.
-        data: What `as_dict` gave, with secrets masked.
-        project: Where the project is.
-    """
+def _profiles(data: Mapping[str, Any]) -> dict[str, Profile]:
     known = {f.name for f in fields(Profile)}
     profiles: dict[str, Profile] = {}
-    for name, record in data["profiles"].items():
+    for name, record in data.items():
         values: dict[str, Any] = {key: value for key, value in record.items() if key in known}
         values["price"] = values["price"] and tuple(Decimal(part) for part in values["price"])
         values["fallback"] = tuple(values["fallback"])
         profiles[name] = Profile(**values)
-    teams = {name: recorded_staff(team, data["teams"][name], project) for name, team in crew.crews.items()}
+    return profiles
+
+
+async def replayed_staff(
+    crew: CrewDefinition,
+    models: Mapping[str, ModelSpec | Model],
+    before: Mapping[str, Any],
+    data: Mapping[str, Any],
+    project: Project,
+) -> Staff:
+    """The staff for a replay: as recorded, where the crew's models are as they were; no key is needed for that.
+
+    Args:
+        crew: The crew that is replayed.
+        models: Its models, see `find_staff`.
+        before: The recorded definition, as data.
+        data: What `Staff.as_dict` gave with it, without secrets.
+        project: Where scripts are.
+
+    Raises:
+        ModelSetupError: The models are other ones now, and one cannot be used as configured.
+    """
+    same = Redactor().data(crew.as_dict()["models"]) == before["models"]
+    profiles = _profiles(data["profiles"]) if same else await resolve(models, folder=project.root)
+    teams: dict[str, Staff] = {}
+    for name, team in crew.crews.items():
+        if name in data["teams"]:
+            old, staff = before["crews"][name], data["teams"][name]
+            teams[name] = await replayed_staff(team, team.models, old, staff, project)
+        else:
+            teams[name] = await find_staff(team, team.models, project)
     return Staff(crew, profiles, Gateway(profiles), teams)
 
 

@@ -22,6 +22,7 @@ from crewmix.models.gateway import Gateway
 from crewmix.models.resolve import resolve
 from crewmix.models.types import Brief, ModelReply, ModelRequest, ToolCall
 from crewmix.tools.base import Tool, ToolContext
+from crewmix.tools.people import People, Question
 from support.models import FunctionModel
 from support.turns import Stage, open_stage
 
@@ -250,8 +251,8 @@ class Person:
         self.answers = list(answers)
         self.asked: list[str] = []
 
-    async def __call__(self, question: str, _: object) -> str:
-        self.asked.append(question)
+    async def ask(self, question: Question) -> str:
+        self.asked.append(question.text)
         return self.answers.pop(0)
 
 
@@ -267,7 +268,7 @@ class Person:
 async def test_a_person_answers_as_json_or_line_by_line(stage: Stage, answer: str):
     person = Person(answer)
 
-    said = await make_actor(ANNA, None, {}, stage.context, person).speak(stage.turn(ANNA, schema=SCHEMA))  # pyright: ignore
+    said = await make_actor(ANNA, None, {}, stage.context, People(person.ask)).speak(stage.turn(ANNA, schema=SCHEMA))  # pyright: ignore
 
     assert (said.data, said.text, said.model) == (DATA, WORDS, "human")
     assert "- kind: `bug` or `idea`" in person.asked[0]
@@ -276,7 +277,7 @@ async def test_a_person_answers_as_json_or_line_by_line(stage: Stage, answer: st
 async def test_a_person_is_told_what_is_missing_and_may_mend_it(stage: Stage):
     person = Person("score: 7\nsummary: tall", "skip", WORDS)
 
-    said = await make_actor(ANNA, None, {}, stage.context, person).speak(stage.turn(ANNA, schema=SCHEMA))  # pyright: ignore
+    said = await make_actor(ANNA, None, {}, stage.context, People(person.ask)).speak(stage.turn(ANNA, schema=SCHEMA))  # pyright: ignore
 
     assert said.data == DATA
     assert "there is no `done` and no `gaps` and no `kind`" in person.asked[1]
@@ -286,7 +287,7 @@ async def test_a_person_is_told_what_is_missing_and_may_mend_it(stage: Stage):
 async def test_a_person_whose_answers_never_fit_fails_the_turn(stage: Stage):
     person = Person("what?", "score: high", '{"score": "high"}', "unheard")
 
-    actor = make_actor(ANNA, None, {}, stage.context, person)  # pyright: ignore
+    actor = make_actor(ANNA, None, {}, stage.context, People(person.ask))  # pyright: ignore
     said = await actor.speak(stage.turn(ANNA, schema=schema_of({"score": "number"})))
 
     assert said.failure is not None
@@ -296,7 +297,9 @@ async def test_a_person_whose_answers_never_fit_fails_the_turn(stage: Stage):
 
 
 async def test_a_person_may_skip_the_fields(stage: Stage):
-    said = await make_actor(ANNA, None, {}, stage.context, Person(" ")).speak(stage.turn(ANNA, schema=SCHEMA))  # pyright: ignore
+    said = await make_actor(ANNA, None, {}, stage.context, People(Person(" ").ask)).speak(
+        stage.turn(ANNA, schema=SCHEMA)
+    )  # pyright: ignore
 
     assert said.failure is not None
     assert said.failure.code == "human_skipped"
@@ -305,7 +308,7 @@ async def test_a_person_may_skip_the_fields(stage: Stage):
 async def test_a_single_field_needs_no_name(stage: Stage):
     person = Person("It is tall,\nvery tall.")
 
-    actor = make_actor(ANNA, None, {}, stage.context, person)  # pyright: ignore
+    actor = make_actor(ANNA, None, {}, stage.context, People(person.ask))  # pyright: ignore
     said = await actor.speak(stage.turn(ANNA, schema=schema_of({"answer": "text"})))
 
     assert said.data == {"answer": "It is tall,\nvery tall."}

@@ -21,7 +21,7 @@ from crewmix.errors import (
     ToolsUnsupportedError,
     UnknownModelError,
 )
-from crewmix.journal.budget import Ledger, Limits
+from crewmix.journal.budget import Amount, Ledger, Limits
 from crewmix.journal.events import ModelCalled, ModelRetried, Warned
 from support.model_world import no_waiting, world
 from support.provider import Fault, Provider, Reply
@@ -118,7 +118,7 @@ async def test_fault(answer, kind, requests, stream, monkeypatch):
             retried = here.seen(ModelRetried)
             assert [e.attempt for e in retried] == list(range(1, requests))
             assert not here.seen(ModelCalled)
-        assert (ledger.reserved_calls, ledger.reserved_tokens) == (0, 0)
+        assert ledger.reserved == Amount()
 
 
 @pytest.mark.parametrize("answer", [f[1] for f in FAULTS if f[3] == 3], ids=[f[0] for f in FAULTS if f[3] == 3])

@@ -74,7 +74,7 @@ class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
 
-    async def sleep(self, seconds: float) -> None:
+    async def wait(self, event: asyncio.Event, seconds: float) -> None:
         self.now += seconds
 
 
@@ -85,7 +85,7 @@ class Clock:
 )
 async def test_no_minute_ever_holds_more_than_the_limits(sizes, rpm, tpm):
     clock = Clock()
-    limiter = Limiter(64, rpm, tpm, clock=lambda: clock.now, sleep=clock.sleep)
+    limiter = Limiter(64, rpm, tpm, clock=lambda: clock.now, wait=clock.wait)
     sent: list[tuple[float, int]] = []
     for size in sizes:
         async with limiter.slot(size):
@@ -98,7 +98,7 @@ async def test_no_minute_ever_holds_more_than_the_limits(sizes, rpm, tpm):
 
 async def test_a_corrected_estimate_frees_its_place():
     clock = Clock()
-    limiter = Limiter(4, None, 100, clock=lambda: clock.now, sleep=clock.sleep)
+    limiter = Limiter(4, None, 100, clock=lambda: clock.now, wait=clock.wait)
     async with limiter.slot(90) as place:
         place.tokens = 10
     async with limiter.slot(90):

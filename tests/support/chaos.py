@@ -291,8 +291,8 @@ async def unknown_tool(provider: Chaos, draw: random.Random, body: Any, reply: R
 
 @fault
 async def wrong_type(provider: Chaos, draw: random.Random, body: Any, reply: Reply, writer: Any) -> bool:
-    provider.bill(reply, body)
-    writer.write(_events(stream_events(bad(), body), draw.choice(["text/plain", "image/png", ""])))
+    provider.bill(reply, body)  # it may be taken all the same
+    writer.write(_events(stream_events(reply, body), draw.choice(["text/plain", "image/png", ""])))
     return True
 
 

@@ -23,7 +23,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from support.command import environment
+from support.command import REPOSITORY, environment
 
 
 class Mortals:
@@ -39,8 +39,7 @@ class Mortals:
         self._command = (*command, sys.executable, "-m", "support.crash", self._address)
 
     def __enter__(self) -> Mortals:
-        tests = str(Path(__file__).resolve().parents[1])
-        env = environment(PYTHONPATH=tests)
+        env = environment(PYTHONPATH=f"{REPOSITORY / 'tests'}{os.pathsep}{REPOSITORY / 'src'}")
         self._process = subprocess.Popen(self._command, env=env, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n"

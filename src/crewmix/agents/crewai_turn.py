@@ -63,6 +63,10 @@ class Spent:
     data: Mapping[str, Any] | None = None
 
 
+_making = threading.Lock()
+"""crewAI prepares its classes when the first agent is made, which two threads must not do at once."""
+
+
 class RoleAgents:
     """Gives out crewAI agents for one role of one run.
 
@@ -101,6 +105,10 @@ class RoleAgents:
         _idle.give_back(self._kind, agent)
 
     def _make(self) -> Agent:
+        with _making:
+            return self._made()
+
+    def _made(self) -> Agent:
         role, goal, backstory, llm, max_iter, window, native = self._kind
         agent = Agent(
             role=role,

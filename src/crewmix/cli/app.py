@@ -72,7 +72,7 @@ def _confess(error: Exception) -> int:
 app = typer.Typer(
     name="crewmix",
     help="Crews of role-playing agents that work on a goal together and merge their drafts into one answer.",
-    epilog="Exit codes: 0 ok, 1 the run failed, 2 the input is wrong, 3 stopped by its budget, 4 waits for a person, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 the run failed, 2 wrong input, 3 stopped by its budget, 4 waits for a person, 130 interrupted.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,

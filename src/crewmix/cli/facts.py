@@ -98,11 +98,15 @@ def _call_shortened(event: e.CallShortened) -> list[str]:
 
 
 def _person_asked(event: e.PersonAsked) -> list[str]:
+    if event.kind == "approval":  # told by `ApprovalAsked`
+        return []
     who = f" for {event.role}" if event.role else ""
     return [f"waiting for a person{who} ({event.kind}): {one_line(event.question, 240)}"]
 
 
 def _person_answered(event: e.PersonAnswered) -> list[str]:
+    if event.kind == "approval":
+        return []
     return [f"answered{', from the journal' if event.recalled else ''} ({event.kind}): {one_line(event.answer, 240)}"]
 
 

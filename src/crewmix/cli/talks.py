@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -75,7 +76,7 @@ class Talks:
     """A run's tasks, and those of crews that worked a turn of it.
 
     Args:
-        happened: The run's events as data, in order; kinds that this version does not know are passed over.
+        happened: The run's events as data, in order; what this version does not know is passed over.
     """
 
     def __init__(self, happened: Iterable[Mapping[str, Any]]) -> None:
@@ -85,13 +86,10 @@ class Talks:
         """Where a crew works -> how its tasks' answers became one."""
         self._session = 0
         for data in happened:
-            try:
+            with suppress(KeyError, TypeError):
                 event = e.event_from_dict(data)
-            except (KeyError, TypeError):
-                continue
-            take = _TAKE.get(type(event))
-            if take:
-                take(self, event)
+                if take := _TAKE.get(type(event)):
+                    take(self, event)
 
     def of(self, place: str = "") -> list[Talk]:
         """The tasks of the crew that works at a place of the run."""

@@ -58,7 +58,8 @@ def _set(data: Any, path: str, text: str, whole: str) -> None:
         raise UsageError(f"--set {whole}: there is nothing below `{whole.removesuffix(path).rstrip('.')}`")
     known = {key: key for key in fields if key not in _FIXED}
     parent = whole.removesuffix(f".{path}").rpartition(".")[2]
-    free = isinstance(data, dict) and parent in _FREE
+    # What is wrong in a mapping that was not there before, the check of the whole tells.
+    free = isinstance(data, dict) and (parent in _FREE or (not data and parent != "inputs"))
     if name not in known and not (free and not rest):
         # A model's name may itself hold dots: `models.openai/gpt-4.1.timeout`.
         name = max((key for key in known if path == key or path.startswith(f"{key}.")), key=len, default=name)

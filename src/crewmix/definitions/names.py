@@ -30,6 +30,7 @@ PROVIDERS = (
     "openai",
     "openai_compatible",
     "openrouter",
+    "replay",
     "scripted",
     "together",
     "vllm",

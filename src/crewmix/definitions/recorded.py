@@ -63,7 +63,7 @@ def recorded_definition(data: Mapping[str, Any], root: Path) -> CrewDefinition:
 def _crew(data: Mapping[str, Any], root: Path, deepest: int) -> CrewDefinition:
     if not deepest:
         raise ValueError("crews within crews without end")
-    return CrewDefinition(
+    crew = CrewDefinition(
         name=_text(data["name"]),
         description=_text(data["description"]),
         path=None if data["path"] is None else root / _text(data["path"]),
@@ -83,8 +83,10 @@ def _crew(data: Mapping[str, Any], root: Path, deepest: int) -> CrewDefinition:
         on_task_failure=_spec(FailureSpec, data["on_task_failure"]),
         review=CrewSpec.model_validate({"roles": ["any"], "review": data.get("review", "none")}).review,
         approve=_specs(ApproveSpec, data["approve"]),
-        crews={_text(name): _crew(crew, root, deepest - 1) for name, crew in data["crews"].items()},
+        crews={_text(name): _crew(team, root, deepest - 1) for name, team in data["crews"].items()},
     )
+    CrewSpec.model_validate_json(json.dumps(_written(crew)))  # what its parts alone do not say, e.g. that there is a role
+    return crew
 
 
 def _spec(kind: type[S], data: Any) -> S:

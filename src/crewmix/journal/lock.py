@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from crewmix.errors import FencedError
 
-PATIENCE = 0.5
+PATIENCE = 0.1
 """Seconds to wait for a lock that somebody holds for a moment only, to see whether the run is worked."""
 
 GLANCE = 0.02

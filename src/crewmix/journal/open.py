@@ -19,6 +19,6 @@ def open_store(path: Path) -> SqliteStore:
     """
     with _stores_lock:
         store = _stores.get(path)
-        if store is None or not path.exists():
+        if store is None or store.lost:
             store = _stores[path] = SqliteStore(path)
         return store

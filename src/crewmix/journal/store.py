@@ -91,7 +91,6 @@ class SqliteStore(Database):
         Raises:
             NotFoundError: The run is gone.
         """
-
         text = definition and json.dumps(definition, ensure_ascii=False)
 
         def job(db: sqlite3.Connection) -> int:
@@ -129,7 +128,7 @@ class SqliteStore(Database):
         """
         run_id = run_id.encode("utf-8", "replace").decode()
         if run_id == "last":
-            rows = self.read(f"select {_RUN_COLUMNS} from runs order by created desc limit 1")
+            rows = self.read(f"select {_RUN_COLUMNS} from runs order by rowid desc limit 1")
         else:
             pattern = run_id.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
             rows = self.read(
@@ -145,7 +144,7 @@ class SqliteStore(Database):
 
     def runs(self, limit: int = 50) -> list[RunRow]:
         """The newest runs first, damaged ones with the status `damaged`; `limit` -1 = all."""
-        rows = self.read(f"select {_RUN_COLUMNS} from runs order by created desc limit ?", (limit,))
+        rows = self.read(f"select {_RUN_COLUMNS} from runs order by rowid desc limit ?", (limit,))
         return [reading.listed_row(row, self.path) for row in rows]
 
     # -- effects ---------------------------------------------------------------------------------------------------
@@ -222,7 +221,7 @@ class SqliteStore(Database):
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
         """A run's kept events, in order, as data; see `reading.event` for damaged ones."""
-        rows = self.read("select seq, event from events where run_id=? order by seq", (run_id,))
+        rows = self.read("select cast(seq as integer), event from events where run_id=? order by seq", (run_id,))
         return [reading.event(seq, text) for seq, text in rows]
 
     def last_seq(self, run_id: str) -> int:

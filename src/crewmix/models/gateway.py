@@ -3,7 +3,8 @@
 A call passes these layers, each of which does one thing:
 
 ```
-complete      fill in the model's defaults; for a wanted JSON shape: read, check, ask once more
+complete      fill in the model's defaults; when it gives no usable answer, ask its fallbacks (`crewmix.models.fallback`)
+  shape       for a wanted JSON shape: read, check, ask once more
   journal     an answer this run already has is returned at once (`Scope.effect`)
     cache     an equal call of any run is answered from the project's cache, if the model says `cache: true`
       paying  reserve the worst case, wait for the model's limits, try, retry, settle (`crewmix.models.paying`)
@@ -26,6 +27,8 @@ from crewmix.journal.run import Charge, Scope
 from crewmix.models import structured
 from crewmix.models.cache import Cache, cache_key
 from crewmix.models.drivers.choice import driver_for
+from crewmix.models.drivers.faults import ADVICE
+from crewmix.models.fallback import Fallbacks
 from crewmix.models.paying import PaidCall
 from crewmix.models.profile import Profile
 from crewmix.models.types import Model, ModelReply, ModelRequest, OnDelta
@@ -51,6 +54,7 @@ class Gateway:
         self._cache = Cache(cache_path) if cache_path is not None else None
         self._drivers: dict[str, Model] = dict(drivers or {})
         self._unpriced: set[tuple[str, str]] = set()
+        self._fallbacks = Fallbacks(self.profile)
 
     def profile(self, name: str) -> Profile:
         """The profile with this name.
@@ -70,48 +74,53 @@ class Gateway:
             scope: Where in the run this happens; its ledgers pay.
             request: What to ask; `request.model` is a profile's name.
             on_delta: Receives the text as it arrives; all of it at once when it comes from the journal or the cache. When a
-                stream breaks, the call starts again and so does the text: a `ModelRetried` event at the same scope
-                says that everything received for this call so far is void.
+                stream breaks, the call starts again and so does the text: a `ModelRetried` or `ModelFellBack` event at the
+                same scope says that everything received for this call so far is void.
 
         Returns:
             The answer. With `request.schema`, `data` holds the JSON, which fits the schema, unless the model called tools.
 
         Raises:
             NotFoundError: There is no such profile.
-            ModelError: There is no usable answer, after the profile's attempts.
+            ModelError: There is no usable answer, after the attempts of the model and of its fallbacks.
             BudgetExceededError: The call could overshoot a budget, so it was not made.
             RunCancelledError: The run was cancelled.
             FencedError: Another process owns the run.
             StorageError: The journal cannot be written.
         """
-        profile = self.profile(request.model)
+        chain = self._fallbacks.chain(self.profile(request.model), tools=bool(request.tools))
+
+        async def ask(profile: Profile) -> ModelReply:
+            return await self._asked(scope, profile, _filled(profile, request), on_delta)
+
+        return await self._fallbacks.ask(
+            scope, chain, lambda p: _identity(p, _with_schema(p, _filled(p, request))), ask
+        )
+
+    async def _asked(
+        self, scope: Scope, profile: Profile, request: ModelRequest, on_delta: OnDelta | None
+    ) -> ModelReply:
+        """One model's answer; for a wanted shape the model gets one chance to mend its JSON."""
         if request.tools and not profile.tools:
             hint = "use another model for roles with tools"
             raise ToolsUnsupportedError(f"{profile.model} is marked as unable to call tools", hint=hint)
-        request = _filled(profile, request)
-        if request.schema is None:
-            return await self._journaled(scope, profile, request, on_delta)
-        return await self._shaped(scope, profile, request, on_delta)
-
-    async def _shaped(
-        self, scope: Scope, profile: Profile, request: ModelRequest, on_delta: OnDelta | None
-    ) -> ModelReply:
-        """A reply whose JSON fits the schema; the model gets one chance to mend it."""
-        by_prompt = profile.remote and not profile.json_schema
-        asked = structured.in_prompt(request) if by_prompt else request
+        asked = _with_schema(profile, request)
         first = await self._journaled(scope, profile, asked, on_delta)
-        if first.tool_calls:
+        if request.schema is None or first.tool_calls:
             return first
         data, problem = _read(request, first)
         if problem is None:
             return replace(first, data=data)
         if first.finish_reason == "length":
-            raise OutputLimitError(f"{profile.model}: the JSON was cut off", provider=profile.provider)
+            raise OutputLimitError(
+                f"{profile.model}: the JSON was cut off", hint=ADVICE[OutputLimitError], provider=profile.provider
+            )
         again = structured.ask_again(asked, first, problem)
         second = await self._journaled(scope, profile, again, on_delta)
         data, problem = _read(request, second)
         if problem is not None:
-            raise BadReplyError(f"{profile.model}: the answer does not fit the wanted shape: {problem}")
+            what = f"{profile.model}: the answer does not fit the wanted shape: {problem}"
+            raise BadReplyError(what, hint=ADVICE[BadReplyError], provider=profile.provider)
         return _both(first, replace(second, data=data))
 
     async def _journaled(
@@ -138,7 +147,10 @@ class Gateway:
         charge: Charge,
         on_delta: OnDelta | None,
     ) -> ModelReply:
-        call = PaidCall(scope, profile, request, self._driver(profile))
+        def usable(reply: ModelReply) -> bool:
+            return request.schema is None or bool(reply.tool_calls) or _read(request, reply)[1] is None
+
+        call = PaidCall(scope, profile, request, self._driver(profile), usable)
         if self._cache is None or not profile.cache:
             return await call.perform(charge, on_delta)
         key = cache_key(identity)
@@ -152,9 +164,9 @@ class Gateway:
                 on_delta(hit.text)
             return replace(hit, cached=True, cost=Decimal(0), attempts=0, seconds=0.0)
         reply = await call.perform(charge, on_delta)
-        if request.schema is None or reply.tool_calls or _read(request, reply)[1] is None:
+        if usable(reply) and not call.shortened:
             try:
-                await self._cache.put(key, reply)
+                await self._cache.put(key, ModelReply.from_dict(scope.run.redactor.data(reply.as_dict())))
             except StorageError as error:
                 scope.emit(Warned(code="cache", message=error.message))
         return reply
@@ -219,6 +231,12 @@ def _filled(profile: Profile, request: ModelRequest) -> ModelRequest:
         max_output_tokens=request.max_output_tokens or profile.output_cap,
         messages=tuple(replace(m, content=m.content.encode("utf-8", "replace").decode()) for m in request.messages),
     )
+
+
+def _with_schema(profile: Profile, request: ModelRequest) -> ModelRequest:
+    """The request with its schema in the prompt, for servers that do not take one."""
+    by_prompt = request.schema is not None and profile.remote and not profile.json_schema
+    return structured.in_prompt(request) if by_prompt else request
 
 
 def _identity(profile: Profile, request: ModelRequest) -> dict[str, Any]:

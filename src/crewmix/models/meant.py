@@ -18,7 +18,7 @@ def meant(name: str, specs: Mapping[str, ModelSpec | str | Model]) -> tuple[Mode
     spec, seen = specs[name], [name]
     while isinstance(spec, str | ModelSpec):
         target = spec if isinstance(spec, str) else spec.model
-        if target == "auto" or target not in specs:
+        if target in ("auto", seen[-1]) or target not in specs:
             break
         if target in seen:
             raise ModelSetupError(f"it leads back to itself: {' -> '.join([*seen, target])}")

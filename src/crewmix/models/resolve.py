@@ -28,7 +28,7 @@ from crewmix.models.types import Model
 
 LOCAL = ("ollama", "lmstudio", "vllm", "llamacpp")
 """Servers that `auto` looks for, best first."""
-WITHOUT_SERVER = ("offline", "scripted", "litellm")
+WITHOUT_SERVER = ("offline", "scripted", "replay", "litellm")
 """Providers without an address of their own."""
 KEYLESS = "no key is set and no local server answers: no language model, text is extracted and ranked by rules"
 
@@ -158,6 +158,11 @@ class _Finder:
             if file != "extractive":
                 raise ModelSetupError(f"there is no `offline/{file}`", hint="the offline model is `offline/extractive`")
             return {"model": "offline/extractive", "local": True}
+        if provider == "replay":
+            from crewmix.models.drivers.recorded import RecordedModel
+
+            driver = RecordedModel.from_project(self.folder, file)
+            return {"model": f"replay/{driver.run_id}", "provider_model": name, "local": True, "driver": driver}
         from crewmix.models.drivers.scripted import ScriptedModel
 
         # A script's rules go by the crew's name for the model.

@@ -32,6 +32,7 @@ from crewmix.journal.run import canonical, digest
 from crewmix.journal.transfer import CarriedRun, take_out
 from crewmix.runs.find import open_runs
 from crewmix.runs.places import Places
+from crewmix.runs.recorded import checked_row
 
 FORMAT, VERSION = "crewmix-run", 1
 _KEY = re.compile(r'"api_key": "\$\{(\w+)\}"', re.ASCII)
@@ -70,7 +71,11 @@ def run_lines(project: Project, run_id: str) -> Iterator[str]:
 
 
 def body_lines(project: Project, run: CarriedRun) -> Iterator[str]:
-    """The lines of a run's file between the first and the last."""
+    """The lines of a run's file between the first and the last.
+
+    Raises:
+        StorageError: What the journal holds of the run is damaged.
+    """
     definition = run.row.definition
     redactor = Redactor(os.environ[name] for name in _key_names(definition) if os.environ.get(name))
     places = Places(project, _documents(definition))
@@ -78,7 +83,7 @@ def body_lines(project: Project, run: CarriedRun) -> Iterator[str]:
     def portable(data: Any) -> Any:
         return redactor.data(places.away(data))
 
-    row = run.row
+    row = checked_row(run.row)
     head = {"run_id": row.run_id, "crew": row.crew, "goal": row.goal, "definition": definition, "status": row.status}
     times = {"epoch": row.epoch, "created": row.created, "updated": row.updated}
     yield _line(

@@ -11,6 +11,7 @@ from crewmix.journal.lock import is_worked
 from crewmix.journal.open import open_store
 from crewmix.journal.rows import RunRow
 from crewmix.journal.store import SqliteStore
+from crewmix.runs.recorded import checked_row, readable
 
 
 def open_runs(project: Project) -> SqliteStore:
@@ -38,9 +39,9 @@ def find_run(project: Project, run_id: str) -> RunRow:
 
     Raises:
         NotFoundError: There is none, or several match.
-        StorageError: The journal cannot be read.
+        StorageError: The journal cannot be read, or the run in it is damaged.
     """
-    return _as_it_is(project, open_runs(project).run(run_id))
+    return _as_it_is(project, checked_row(open_runs(project).run(run_id)))
 
 
 def _as_it_is(project: Project, row: RunRow) -> RunRow:
@@ -51,10 +52,10 @@ def _as_it_is(project: Project, row: RunRow) -> RunRow:
 
 
 def run_events(project: Project, run_id: str) -> list[dict[str, Any]]:
-    """A run's events, in order, as data.
+    """A run's events, in order, as data. One that is damaged has the type `Unreadable` and its `text`.
 
     Raises:
         NotFoundError: There is no such run.
     """
     store = open_runs(project)
-    return store.events(store.run(run_id).run_id)
+    return [readable(event) for event in store.events(store.run(run_id).run_id)]

@@ -18,7 +18,7 @@ from crewmix.opening import new_run_id
 from crewmix.runs.export import VERSION, body_lines, moved_key
 from crewmix.runs.lines import EffectLine, EndLine, EventLine, HeaderLine, RunFile, RunLine
 from crewmix.runs.places import Places
-from crewmix.runs.recorded import recorded_reply, recorded_result
+from crewmix.runs.recorded import checked_row, recorded_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _read(project: Project, path: Path) -> CarriedRun:
 def _row(file: RunFile, line: RunLine, places: Places) -> RunRow:
     data = places.here(line.model_dump(exclude={"type"}))
     row = RunRow(**data)
-    file.check(lambda: recorded_result(row))
+    file.check(lambda: checked_row(row))
     return row
 
 

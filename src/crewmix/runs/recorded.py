@@ -2,17 +2,70 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from crewmix.errors import StorageError
+from crewmix.journal.events import EVENTS
 from crewmix.journal.rows import Recording, RunRow
 from crewmix.models.types import ModelReply
 from crewmix.result import RunResult
 
 T = TypeVar("T")
+
+
+def checked_row(row: RunRow) -> RunRow:
+    """The row of a run, whose definition and result are what a run writes.
+
+    Raises:
+        StorageError: They are not.
+    """
+    try:
+        _reader(_Definition).validate_python(row.definition)
+    except ValidationError as error:
+        raise StorageError(f"the definition of run {row.run_id} is damaged: {fault(error)}") from None
+    recorded_result(row)
+    return row
+
+
+def readable(event: dict[str, Any]) -> dict[str, Any]:
+    """A kept event whose fields are what its type says; one of a known type that is not gets the type `Unreadable`."""
+    kind = EVENTS.get(event["type"])
+    if kind is None:
+        return event
+    try:
+        _reader(kind).validate_python({name: value for name, value in event.items() if name != "type"})
+    except ValidationError:
+        return {"type": "Unreadable", "text": json.dumps(event), "seq": event["seq"]}
+    return event
+
+
+class _Loaded(BaseModel):
+    """How a crew was loaded from its files; see `Crew.load`."""
+
+    name: str
+    models: dict[str, str | dict[str, Any]]
+    inputs: dict[str, str]
+    knowledge: list[str] | None
+    budget: dict[str, Any] | None
+    python: list[str]
+
+
+class _Built(BaseModel):
+    """How a crew was built in Python."""
+
+    name: None = None
+    python: list[str] = []
+
+
+class _Definition(BaseModel):
+    """What a run is kept with, as far as every version writes it."""
+
+    crew: dict[str, Any]
+    options: _Loaded | _Built
 
 
 def recorded_result(row: RunRow) -> RunResult | None:

@@ -57,6 +57,8 @@ def runs(
     for row in rows:
         start = f"{one_line(row.run_id)}  {_when(row.created)}  {one_line(row.status):9}  {_price(row):>9}"
         say(f"{start}  {one_line(row.crew, 64)}: {one_line(row.goal, 80)}")
+        if row.status == "waiting" and row.error:
+            say(f"    {one_line(row.error, 150)}")
     return 0
 
 
@@ -86,7 +88,7 @@ def show(
         said = _drafts(happened) if drafts else {}
         say_json({**_summary(row), "result": row.result, **said, **({"events": happened} if events else {})})
     else:
-        say(_text(row, happened, events, drafts))
+        say(_text(home, row, happened, events, drafts))
 
 
 def _show_costs(project: Project, row: RunRow, as_json: bool) -> None:
@@ -113,7 +115,13 @@ def _drafts(happened: list[dict[str, Any]]) -> dict[str, Any]:
 def _summary(row: RunRow) -> dict[str, Any]:
     names = ("run_id", "crew", "goal", "status", "created", "updated", "error")
     result = row.result or {}
-    return {**{name: getattr(row, name) for name in names}, "cost": result.get("cost"), "calls": result.get("calls")}
+    parent = {"forked_from": row.definition.get("forked_from") or None}
+    return {
+        **{name: getattr(row, name) for name in names},
+        **parent,
+        "cost": result.get("cost"),
+        "calls": result.get("calls"),
+    }
 
 
 def _price(row: RunRow) -> str:
@@ -126,7 +134,7 @@ def _price(row: RunRow) -> str:
         return "?"
 
 
-def _text(row: RunRow, happened: list[dict[str, Any]], events: bool, drafts: bool) -> Iterator[str]:
+def _text(home: Project, row: RunRow, happened: list[dict[str, Any]], events: bool, drafts: bool) -> Iterator[str]:
     from crewmix.cli.facts import model_lines
     from crewmix.cli.report import report
     from crewmix.cli.text import clean
@@ -135,6 +143,8 @@ def _text(row: RunRow, happened: list[dict[str, Any]], events: bool, drafts: boo
     result = recorded_result(row)
     yield f"Run {row.run_id}, {_when(row.created)}, {clean(row.status)}"
     yield clean(f"Crew {row.crew}: {row.goal}")
+    if parent := row.definition.get("forked_from"):
+        yield clean(f"Forked from run {parent}.")
     if events:
         for data in happened:
             yield from _event_lines(data)
@@ -147,6 +157,12 @@ def _text(row: RunRow, happened: list[dict[str, Any]], events: bool, drafts: boo
         yield from draft_lines(Talks(happened))
     if result is not None:
         yield from report(result)
+        return
+    if row.status == "waiting":
+        from crewmix.cli.commands.answer import question_lines
+        from crewmix.runs.waiting import open_questions
+
+        yield from question_lines(row.run_id, open_questions(home, row.run_id))
         return
     yield f"It has no result{': ' + clean(row.error) if row.error else ''}."
     yield f"`crewmix resume {row.run_id}` goes on with it; `crewmix show {row.run_id} --events` tells what happened."

@@ -111,7 +111,8 @@ class LiteLLMDriver:
                 deadline.reschedule(loop.time() + self.profile.timeout)
                 if text := found.add(_plain(chunk)):
                     on_delta(text)
-        if found.finish is None:
+        # litellm writes `stop` under whatever ended; this is what the provider said.
+        if getattr(chunks, "received_finish_reason", found.finish) is None:
             raise BadReplyError("the answer was cut off")
         return found.reply()
 

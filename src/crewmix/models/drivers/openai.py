@@ -7,28 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crewmix.errors import BadReplyError, ModelError, ModelTimeoutError, ModelUnavailableError
 from crewmix.models import structured
-from crewmix.models.drivers.faults import error_in, from_object, from_status, quote
-from crewmix.models.drivers.replies import Answer, json_body, messages_of
+from crewmix.models.drivers.faults import from_status, quote
+from crewmix.models.drivers.reading import read_answer
+from crewmix.models.drivers.replies import messages_of
 from crewmix.models.drivers.sessions import release, session_for
-from crewmix.models.drivers.sse import EventReader, is_event_stream
 from crewmix.models.profile import Profile
 from crewmix.models.providers import PROVIDERS
 from crewmix.models.types import ModelReply, ModelRequest, OnDelta
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientTimeout
-
-REST_SECONDS = 5.0
-"""The longest wait for the end of a stream whose answer is complete."""
-MAX_BODY = 10_000_000
-"""Bytes of an answer in one piece, or of one event of a stream."""
 
 
 class OpenAIDriver:
@@ -68,9 +62,7 @@ class OpenAIDriver:
                 ) as response:
                     if response.status != 200:
                         raise from_status(profile, response.status, response.headers, await _error_body(response))
-                    return await self._read(response, on_delta, deadline)
-        except BadReplyError as error:
-            raise error if error.provider else self._error(BadReplyError, error.message) from error
+                    return await read_answer(response.content.iter_any(), profile, on_delta, deadline)
         except TimeoutError as error:
             sent = not isinstance(error, aiohttp.ConnectionTimeoutError)
             raise self._error(ModelTimeoutError, f"no answer within {profile.timeout:g} s", sent=sent) from error
@@ -145,69 +137,6 @@ class OpenAIDriver:
             return None
         return getproxies().get(parts.scheme)
 
-    async def _read(self, response: ClientResponse, on_delta: OnDelta | None, deadline: asyncio.Timeout) -> ModelReply:
-        pieces, head = response.content.iter_any(), b""
-        async for piece in pieces:
-            head += piece
-            if (streamed := is_event_stream(head)) is None:
-                continue
-            if streamed:
-                return await self._streamed(head, pieces, on_delta, deadline)
-            break
-        async for piece in pieces:
-            head += piece
-            if len(head) > MAX_BODY:
-                raise BadReplyError("the answer does not end")
-        return self._whole(head, on_delta)
-
-    def _whole(self, raw: bytes, on_delta: OnDelta | None) -> ModelReply:
-        data = json_body(raw)
-        self._refuse_errors(data)
-        answer = Answer()
-        text = answer.add(data)
-        if not data.get("choices"):
-            raise BadReplyError("the answer has no choices")
-        reply = answer.reply()
-        if on_delta is not None and text:
-            on_delta(text)
-        return reply
-
-    async def _streamed(
-        self, head: bytes, pieces: AsyncIterator[bytes], on_delta: OnDelta | None, deadline: asyncio.Timeout
-    ) -> ModelReply:
-        import aiohttp
-
-        answer, loop = Answer(), asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(None) as rest, aclosing(_events(head, pieces)) as events:
-                async for event in events:
-                    deadline.reschedule(loop.time() + self.profile.timeout)
-                    if event.strip() == "[DONE]":
-                        answer.finish = answer.finish or "stop"
-                        break
-                    self._take(event, answer, on_delta)
-                    if (
-                        answer.finish is not None
-                    ):  # only the usage may follow, and some servers forget to end the stream
-                        rest.reschedule(loop.time() + min(REST_SECONDS, self.profile.timeout / 2))
-        except (aiohttp.ClientError, OSError):  # a TimeoutError is one too
-            if answer.finish is None:
-                raise
-        if answer.finish is None:
-            raise BadReplyError("the answer was cut off")
-        return answer.reply()
-
-    def _take(self, event: str, answer: Answer, on_delta: OnDelta | None) -> None:
-        data = json_body(event.encode())
-        self._refuse_errors(data)
-        text = answer.add(data)
-        if on_delta is not None and text:
-            on_delta(text)
-
-    def _refuse_errors(self, data: Any) -> None:
-        if (error := error_in(data)) is not None:
-            raise from_object(self.profile, error)
-
     def _error(self, kind: type[ModelError], what: str, *, sent: bool = True) -> ModelError:
         hint = f"is the server at {self.profile.base_url} running?" if not sent else None
         return kind(f"{self.profile.model}: {what}", hint=hint, provider=self.profile.provider, request_sent=sent)
@@ -231,24 +160,6 @@ def _with_params(body: dict[str, Any], params: Mapping[str, Any]) -> dict[str, A
         wanted.pop(name, None)
     value = params[own[0]]
     return {**wanted, own[0]: min(value, limit) if isinstance(value, int) and value > 0 else limit}
-
-
-async def _events(head: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[str]:
-    """The data of every event of a stream that begins with `head`.
-
-    Raises:
-        BadReplyError: An event does not end.
-    """
-    reader = EventReader()
-    for event in reader.feed(head):
-        yield event
-    async for piece in pieces:
-        for event in reader.feed(piece):
-            yield event
-        if reader.pending > MAX_BODY:
-            raise BadReplyError("an event of the stream does not end")
-    if (last := reader.end()) is not None:
-        yield last
 
 
 async def _error_body(response: ClientResponse) -> str:
