@@ -165,6 +165,17 @@ def make_crew(stage: Stage, provider: Provider, folder) -> Crew:
     return Crew(**fields, models={"default": model}, tools=stage.tools, project=folder)
 
 
+def functions_at_work() -> set[str]:
+    """The names of the functions that run on any thread."""
+    names = set()
+    for top in sys._current_frames().values():
+        frame = top
+        while frame is not None:
+            names.add(frame.f_code.co_name)
+            frame = frame.f_back
+    return names
+
+
 def turns_under_way() -> list[str]:
     """The threads on which crewAI is at work."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
@@ -239,6 +250,24 @@ def test_a_run_is_cancelled_while_another_program_holds_the_journal(tmp_path):
         with pytest.raises(RunCancelledError):
             running.result(timeout=LONG)
         assert find_run(crew.project, "last").status == "cancelled"
+
+
+def test_a_run_that_is_cancelled_while_its_journal_is_opened_holds_no_lock(tmp_path):
+    with Provider() as provider:
+        crew = make_crew(synthesis(), provider, tmp_path)
+        crew.project.database.parent.mkdir()
+        other = sqlite3.connect(crew.project.database, isolation_level=None)
+        other.execute("begin exclusive")
+        running = crew.start("Why?")
+        until(lambda: "open_store" in functions_at_work())
+        running.cancel()
+        with pytest.raises(RunCancelledError):
+            running.result(LONG)
+        other.close()
+        until(lambda: "open_store" not in functions_at_work())
+        assert not is_worked(crew.project.state, running.run_id)
+        assert provider.bodies == []
+        assert crew.run("Why?").status == "done"
 
 
 # -- ways to cancel --------------------------------------------------------------------------------------------------------

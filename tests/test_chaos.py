@@ -66,9 +66,9 @@ CREWS: dict[str, dict[str, Any]] = {
 }
 
 
-def crew(name: str, provider: Chaos, folder: Path, **more: Any) -> Crew:
+def crew(name: str, provider: Chaos, folder: Path, timeout: float = 3, **more: Any) -> Crew:
     model = ModelSpec(
-        model=provider.model, attempts=ATTEMPTS, timeout=3, price=PRICE, json_schema=True, max_output_tokens=300
+        model=provider.model, attempts=ATTEMPTS, timeout=timeout, price=PRICE, json_schema=True, max_output_tokens=300
     )
     return Crew(plan="none", models={"default": model}, project=folder, **{**CREWS[name], **more})
 
@@ -176,7 +176,7 @@ def test_no_budget_is_overrun_by_what_the_provider_counts(tmp_path: Path) -> Non
 def test_a_lasting_fault_ends_in_a_typed_error_after_the_allowed_attempts(tmp_path: Path) -> None:
     def trial(fault: str, name: str, deltas: bool) -> None:
         with Chaos(1, share=1.0, faults=(fault,)) as provider:
-            course = go(lambda **o: crew(name, provider, tmp_path).run("Why?", **o), deltas=deltas)
+            course = go(lambda **o: crew(name, provider, tmp_path, timeout=1).run("Why?", **o), deltas=deltas)
             assert course.result is None, fault
             assert isinstance(course.error, RunError), fault
             assert "[model_" in course.error.message, (fault, "the error names its cause")

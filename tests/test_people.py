@@ -363,6 +363,37 @@ def test_what_needs_nobody_goes_on_while_the_run_waits_and_is_not_paid_again(tmp
     assert [(e.answer, e.recalled) for e in again if isinstance(e, PersonAnswered)] == [("Lyon.", True)]
 
 
+def test_members_beside_the_one_who_is_waited_for_finish_and_are_paid_once(tmp_path):
+    model = FunctionModel(speaking)
+    team = crew(tmp_path, model, roles=[ANNA, ZOE], chat={"pattern": "vote"})
+    with pytest.raises(WaitingError):
+        team.run("Where?", wait=True)
+    assert len(model.asked("speak")) == 1
+    answer(team.project, "last", "Lyon.")
+    result = team.resume(find_run(team.project, "last"))
+    assert (result.status, texts(result, "anna"), len(model.asked("speak"))) == ("done", ["Lyon."], 1)
+
+
+def test_a_run_with_people_can_be_replayed_with_nobody_there(tmp_path):
+    def change(plan):
+        return [{"id": "one", "description": "One thing"}]
+
+    people = {"ask": lambda q: "Lyon.", "review": change}
+    team = crew(tmp_path, roles=[ANNA, ZOE], plan={"max_tasks": 3}, review="plan")
+    result = team.run("Compare.", **people)
+    again = team.replay(find_run(team.project, "last"))
+    assert [t.id for t in result.tasks] == ["one"] and texts(result, "anna") == ["Lyon."]
+    assert (again.output, texts(again, "anna"), again.tasks) == (result.output, ["Lyon."], result.tasks)
+
+
+def test_a_run_in_which_nobody_was_there_replays_to_the_same_failure(tmp_path):
+    team = crew(tmp_path, roles=[ANNA, ZOE])
+    result = team.run("Where?")
+    again = team.replay(find_run(team.project, "last"), ask=lambda q: "Too late.")
+    assert texts(result, "anna") == texts(again, "anna") == [""]
+    assert (again.output, again.tasks) == (result.output, result.tasks)
+
+
 def test_a_run_that_still_lacks_its_answer_waits_on(tmp_path):
     team = two_tasks(tmp_path)
     for attempt in range(3):

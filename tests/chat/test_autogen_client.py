@@ -159,11 +159,11 @@ async def test_options_are_passed_on():
 
 async def test_a_stream_gives_the_pieces_and_then_the_result():
     async with running() as here:
-        client, _ = client_of(here, Rule(stream=("a", "b", "c")))
+        client, _ = client_of(here, Rule(stream=("a ", "b ", "c")))
         pieces = [piece async for piece in client.create_stream(HELLO)]
-    assert pieces[:-1] == ["a", "b", "c"]
+    assert pieces[:-1] == ["a ", "b ", "c"]
     assert isinstance(pieces[-1], CreateResult)
-    assert pieces[-1].content == "abc"
+    assert pieces[-1].content == "a b c"
 
 
 async def test_an_error_ends_a_stream():

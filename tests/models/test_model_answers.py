@@ -250,7 +250,9 @@ async def test_the_first_matching_rule_answers():
         ):
             assert (await here.ask(brief=Brief(**fields), at=text)).text == text
         assert (await here.ask(brief=Brief("plan"), schema=PLAN)).data == GOOD
-        assert json.loads((await here.ask("the weather?", tools=(ToolSpec("search", "d", {}),))).tool_calls[0].arguments) == {"q": "rain"}
+        assert json.loads(
+            (await here.ask("the weather?", tools=(ToolSpec("search", "d", {}),))).tool_calls[0].arguments
+        ) == {"q": "rain"}
         reply = await here.ask(brief=Brief(task="t1"), on_delta=heard.append, at="t1")
         assert (reply.text, heard, reply.usage) == ("one two", ["one ", "two"], Usage(5, 2))
         assert reply.cost == 0

@@ -300,11 +300,11 @@ async def test_a_server_that_cannot_stream_is_asked_for_the_whole():
     with AnthropicProvider(Said("whole", pieces=("who", "le"))) as provider:
         async with claude(provider, stream=False) as here:
             await here.ask(on_delta=heard.append)
-        assert (heard, provider.bodies[0]["stream"]) == (["whole"], False)
+        assert ("".join(heard), provider.bodies[0]["stream"]) == ("whole", False)
     with AnthropicProvider(Broken("raw", body=json.dumps(message(Said("whole"), USAGE)).encode())) as provider:
         async with claude(provider) as here:  # it answers in one piece although it was asked to stream
             await here.ask(on_delta=heard.append)
-        assert (heard, provider.bodies[0]["stream"]) == (["whole", "whole"], True)
+        assert ("".join(heard), provider.bodies[0]["stream"]) == ("wholewhole", True)
 
 
 def cuts(data, places):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal
 
 import pytest
@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from crewmix.definitions.spec import ModelSpec
 from crewmix.errors import BudgetExceededError, CrewmixError, ModelError, RunCancelledError, StorageError
 from crewmix.journal.budget import Amount, Ledger, Limits
-from crewmix.journal.events import ModelCalled, Warned
+from crewmix.journal.events import CallShortened, ModelCalled, Warned
 from crewmix.journal.store import SqliteStore
+from crewmix.models.attempt import worst_case
 from crewmix.models.cache import cache_key
-from crewmix.models.gateway import _filled, _identity
+from crewmix.models.gateway import Gateway, _filled, _identity
 from crewmix.models.resolve import resolve
 from crewmix.models.types import ChatMessage, ModelReply, ModelRequest, ToolSpec
 from support.model_world import ask, no_waiting, world
@@ -92,7 +93,184 @@ async def test_what_fits_one_after_the_other_is_not_refused_for_being_asked_at_o
             assert provider.max_in_flight == 1
             assert run.tokens == 200
             with pytest.raises(BudgetExceededError):
-                await asyncio.gather(*(here.ask("x" * 2000, at=f"b{n}") for n in range(3)))
+                await asyncio.gather(*(here.ask("X" * 2100, at=f"b{n}") for n in range(3)))
+
+
+# -- shorter answers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limits", [Limits(tokens=1000), Limits(usd=Decimal("0.008"))])
+async def test_a_call_that_does_not_fit_is_asked_for_a_shorter_answer(limits):
+    ledger = Ledger("run", limits)
+    with Provider("fine") as provider:
+        async with world(provider.model, ledger, price=PRICE, max_output_tokens=4000) as here:
+            assert (await here.ask()).text == "fine"
+            allowed = provider.bodies[0]["max_tokens"]
+            assert 256 <= allowed < 1000
+            event = here.seen(CallShortened)[0]
+            assert (event.wanted, event.allowed, event.owner) == (4000, allowed, "run")
+            assert ledger.refusal(worst_case(here.gateway.profile("default"), 81, allowed + 1)) is not None
+            assert not here.seen(Warned), "the answer is whole, so there is nothing to warn of"
+
+
+async def test_a_call_is_not_made_for_a_few_words_unless_few_were_wanted():
+    with Provider("fine") as provider:
+        async with world(provider.model, Ledger("run", Limits(tokens=300)), price=PRICE) as here:
+            with pytest.raises(BudgetExceededError, match="300 allowed, the next call could reach 4"):
+                await here.ask()
+            assert provider.bodies == []
+            assert (await here.ask(max_output_tokens=20)).text == "fine"
+
+
+async def test_a_reasoning_model_is_not_asked_for_less_than_it_needs_to_think():
+    model = ("openai_compatible/gpt-5@", Limits(tokens=2000))
+    with Provider("fine") as provider:
+        async with world(model[0] + provider.url, Ledger("run", model[1]), price=PRICE) as here:
+            with pytest.raises(BudgetExceededError):
+                await here.ask()
+        assert provider.bodies == []
+
+
+async def test_what_a_call_in_flight_may_not_need_is_waited_for_before_an_answer_is_shortened():
+    ledger = Ledger("run", Limits(tokens=2000))
+    sized = Reply("fine", usage={"prompt_tokens": 10, "completion_tokens": 10})
+    with Provider(sized) as provider:
+        async with world(provider.model, ledger, price=PRICE, max_output_tokens=1500) as here:
+            await asyncio.gather(*(here.ask(at=str(n)) for n in range(20)))
+        assert {body["max_tokens"] for body in provider.bodies} == {1500}
+
+
+async def test_a_shortened_answer_that_is_cut_says_that_the_budget_cut_it():
+    with Provider(Reply("once upon a", finish_reason="length")) as provider:
+        async with world(provider.model, Ledger("run", Limits(tokens=1000)), price=PRICE) as here:
+            assert (await here.ask()).text == "once upon a"
+            (warning,) = here.seen(Warned)
+            assert "no more was left of the tokens budget of run" in warning.message
+            assert "max_output_tokens" not in warning.message
+
+
+SHAPE = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "fields", "spec"),
+    [
+        (Reply("", finish_reason="length"), {}, {}),
+        (Reply('{"n": ', finish_reason="length"), {"schema": SHAPE}, {}),
+        (Reply('{"n": ', finish_reason="length"), {"schema": SHAPE}, {"json_schema": False}),
+        (
+            Reply(None, tool_calls=[("f", '{"x": ')], finish_reason="length"),
+            {"tools": (ToolSpec("f", "d", {"type": "object"}),)},
+            {},
+        ),
+    ],
+    ids=["empty", "JSON", "JSON by prompt", "tool call"],
+)
+async def test_a_shortened_answer_that_is_of_no_use_is_the_budget_s_fault_and_asked_for_again(
+    answer, fields, spec, tmp_path
+):
+    store = SqliteStore(tmp_path / "journal.db")
+    whole = Reply('{"n": 1}') if "schema" in fields else Reply("fine")
+    with Provider(answer, whole) as provider:
+        async with world(provider.model, Ledger("run", Limits(tokens=1900)), store=store, price=PRICE, **spec) as here:
+            with pytest.raises(BudgetExceededError, match="tokens budget of run"):
+                await here.ask(**fields)
+            assert len(here.seen(CallShortened)) == len(provider.bodies) == 1
+        await store.claim("run")
+        async with world(
+            provider.model, Ledger("run", Limits(tokens=90_000)), store=store, epoch=2, price=PRICE, **spec
+        ) as here:
+            await here.ask(**fields)
+        assert provider.bodies[1]["max_tokens"] == 4096
+    store.close()
+
+
+async def test_a_shortened_answer_is_kept_for_its_run_but_not_for_others(tmp_path):
+    store, cache = SqliteStore(tmp_path / "journal.db"), {"cache_path": tmp_path / "cache.db", "cache": True}
+    with Provider("short", "long") as provider:
+        async with world(provider.model, Ledger("run", Limits(tokens=1000)), store=store, price=PRICE, **cache) as here:
+            await here.ask()
+        await store.claim("run")
+        async with world(provider.model, Ledger("run"), store=store, epoch=2, price=PRICE, **cache) as here:
+            assert (await here.ask()).text == "short", "it was paid for"
+        async with world(provider.model, Ledger("run"), price=PRICE, **cache) as here:
+            assert (await here.ask()).text == "long"
+    store.close()
+
+
+async def test_a_share_that_is_kept_is_only_for_the_synthesis():
+    run = Ledger("run", Limits(calls=3), share=0.34)
+    with Provider("fine") as provider:
+        async with world(provider.model, run) as here:
+            here.scope = replace(here.scope, kept=(run,))
+            await here.ask(at="1")
+            await here.ask(at="2")
+            with pytest.raises(BudgetExceededError, match="2 of 3 allowed before the synthesis"):
+                await here.ask(at="3")
+            here.scope = here.scope.merging()
+            await here.ask(at="3")
+            with pytest.raises(BudgetExceededError, match="3 allowed"):
+                await here.ask(at="4")
+
+
+# -- smallest budgets ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "made"),
+    [
+        (Limits(usd=Decimal("0.01")), 1),
+        (Limits(usd=Decimal(0)), 0),
+        (Limits(calls=1), 1),
+        (Limits(calls=0), 0),
+        (Limits(tokens=1), 0),
+        (Limits(tokens=0), 0),
+    ],
+)
+async def test_the_smallest_budgets(limits, made):
+    ledger = Ledger("run", limits)
+    with Provider("fine") as provider:
+        async with world(provider.model, ledger, price=(Decimal(10), Decimal(30))) as here:
+            results = await asyncio.gather(*(here.ask(at=str(n)) for n in range(3)), return_exceptions=True)
+        assert sum(isinstance(r, ModelReply) for r in results) >= made
+        assert (len(provider.bodies) > 0) == (made > 0)
+        assert limits.usd is None or provider.cost(Decimal(10), Decimal(30)) <= limits.usd
+        assert limits.calls is None or provider.calls <= limits.calls
+
+
+async def test_a_model_that_costs_nothing_needs_no_money():
+    with Provider("fine") as provider:
+        async with world(provider.model, Ledger("run", Limits(usd=Decimal(0))), price=(Decimal(0), Decimal(0))) as here:
+            assert (await here.ask()).cost == 0
+
+
+async def test_a_fallback_of_unknown_price_is_not_asked_when_money_is_limited(monkeypatch):
+    no_waiting(monkeypatch)
+    with Provider(Fault("status", 500)) as provider:
+        unpriced = ModelSpec(model=provider.model.replace("test-model", "other"), attempts=1)
+        first = ModelSpec(model=provider.model, price=PRICE, attempts=1, fallback=("spare",))
+        profiles = await resolve({"default": first, "spare": unpriced}, environ={}, probe=False)
+        async with world(provider.model, Ledger("run", Limits(usd=Decimal(1)))) as here:
+            here.gateway = Gateway(profiles)
+            with pytest.raises(BudgetExceededError, match="price of the next call is unknown"):
+                await here.ask()
+            await here.gateway.close()
+        assert [body["model"] for body in provider.bodies] == ["test-model"]
+
+
+async def test_the_time_is_told_while_a_call_is_out():
+    heard: list[tuple[str, float]] = []
+    ledger = Ledger(
+        "run", Limits(seconds=0.3), on_mark=lambda owner, limit, used, allowed, at: heard.append((limit, at))
+    )
+    with Provider(Fault("hang")) as provider:
+        async with world(provider.model, ledger) as here:
+            with pytest.raises(BudgetExceededError):
+                await here.ask()
+    assert heard == [("seconds", 0.5), ("seconds", 0.8)]
+
+
+# -- prices and time -----------------------------------------------------------------------------------------------------
 
 
 async def test_a_call_of_unknown_price_is_refused_under_a_dollar_limit_unless_allowed():

@@ -142,7 +142,7 @@ async def test_text_tools_and_counts_are_read_whole_and_streamed(capfd):
         counted = reply.usage
         assert (counted.input_tokens, counted.output_tokens) == (50, 20)
         assert (counted.cached_tokens, counted.reasoning_tokens) == (30, 12)
-    assert heard == ["let me", " see"] and at_once == ["let me see"]
+    assert "".join(heard) == "let me see" and at_once == "let me see"
     assert capfd.readouterr() == ("", "")
 
 
@@ -150,7 +150,7 @@ async def world_once(provider):
     heard: list[str] = []
     async with through(provider, stream=False) as here:
         await here.ask("?", tools=(SEARCH,), on_delta=heard.append)
-    return heard
+    return "".join(heard)
 
 
 @pytest.mark.usefixtures("litellm")

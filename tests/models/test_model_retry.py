@@ -73,9 +73,11 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.waited = 0.0
 
     async def wait(self, event: asyncio.Event, seconds: float) -> None:
         self.now += seconds
+        self.waited += seconds
 
 
 @given(
@@ -127,6 +129,96 @@ async def test_concurrency_is_kept_and_first_come_first_served():
     await asyncio.gather(*tasks)
     assert most == 3
     assert order == list(range(12))
+
+
+async def test_who_waits_goes_on_as_soon_as_an_estimate_turns_out_too_high():
+    limiter = Limiter(4, None, 100)
+    async with asyncio.timeout(WINDOW / 2):
+        async with limiter.slot(90) as place:
+            second = asyncio.create_task(enter(limiter, 90))
+            await asyncio.sleep(0)
+            assert not second.done()
+            place.tokens = 10
+        await second
+
+
+async def enter(limiter: Limiter, tokens: int) -> None:
+    async with limiter.slot(tokens):
+        pass
+
+
+async def test_a_request_that_never_went_out_takes_up_nothing():
+    limiter = Limiter(1, 1)
+    async with asyncio.timeout(WINDOW / 2):
+        async with limiter.slot(1) as place:
+            place.sent = False
+        await enter(limiter, 1)
+
+
+async def test_cancelling_who_waits_lets_the_next_one_in():
+    clock = Clock()
+    limiter = Limiter(1, clock=lambda: clock.now)
+    order: list[str] = []
+
+    async def work(name: str, gate: asyncio.Event) -> None:
+        async with limiter.slot(1):
+            order.append(name)
+            await gate.wait()
+
+    gate = asyncio.Event()
+    first, second, third = (asyncio.create_task(work(name, gate)) for name in ("first", "second", "third"))
+    await asyncio.sleep(0)
+    second.cancel()
+    first.cancel()
+    gate.set()
+    await third
+    assert order == ["first", "third"]
+
+
+async def test_cancelling_who_waits_for_the_minute_lets_the_next_one_wait_in_its_place():
+    limiter = Limiter(4, 1)
+    await enter(limiter, 1)
+    waiting, following = (asyncio.create_task(enter(limiter, 1)) for _ in range(2))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert waiting.cancelled()
+    assert not following.done()
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+@given(st.lists(st.tuples(st.integers(1, 400), st.floats(-5000, 5000)), min_size=1, max_size=12))
+async def test_a_clock_that_jumps_makes_nobody_wait_longer_than_a_minute_a_request(steps):
+    clock = Clock()
+    limiter = Limiter(4, 2, 500, clock=lambda: clock.now, wait=clock.wait)
+    for size, jump in steps:
+        clock.waited = 0.0
+        await enter(limiter, size)
+        assert clock.waited <= 2 * WINDOW
+        clock.now += jump
+
+
+async def test_a_large_request_is_not_overtaken_for_ever():
+    """First come, first served: what fits beside others does not go before what came earlier."""
+    limiter, order = Limiter(9, None, 100), list[int]()
+    gate = asyncio.Event()
+
+    async def work(tokens: int) -> None:
+        async with limiter.slot(tokens) as place:
+            order.append(tokens)
+            await gate.wait()
+            place.tokens = 1
+
+    tasks = [asyncio.create_task(work(tokens)) for tokens in (90, 99, 1, 2)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert order == [90]
+    gate.set()
+    async with asyncio.timeout(WINDOW / 2):
+        await asyncio.gather(*tasks)
+    assert order == [90, 99, 1, 2]
 
 
 @given(st.text(max_size=300))

@@ -69,7 +69,7 @@ def cutting():
     """A provider that ends a stream after so many bytes, and the bytes."""
     events = stream_events(Reply("Grüße 🌍", pieces=["Grüße", " 🌍"]), BODY)
     finish = next(place for place, event in enumerate(events) if b'"finish_reason": "stop"' in event)
-    enough = len(b"".join(events[: finish + 1]))
+    enough = len(b"".join(events[: finish + 1])) - len(b"\n\n")
     with Provider() as provider:
         yield provider, b"".join(events), enough
 

@@ -26,6 +26,8 @@ from support.provider import Provider, Reply, _chunk, _event, _head, _response, 
 
 FAULT_TEXT = "Xyzzy-Fault"
 GOOD, END = "[begin", "[end]"
+WAITING = ("hang", "comments")
+"""Faults that last until the client gives up, which are met less often."""
 LIES: tuple[Any, ...] = (
     {"prompt_tokens": -5, "completion_tokens": -7},
     {"prompt_tokens": 1.5, "completion_tokens": 2.25},
@@ -67,7 +69,7 @@ class Chaos(Provider):
         draw = random.Random(f"{self.seed}/{key}/{self.asked[key]}")
         reply = good_reply(body, random.Random(f"{self.seed}/{key}"))
         if not self.behaves and draw.random() < self.share:
-            name = draw.choice(self.faults)
+            name = draw.choices(self.faults, [0.2 if fault in WAITING else 1 for fault in self.faults])[0]
             self.met[name] += 1
             return await FAULTS[name](self, draw, body, reply, writer)
         await self.send(reply, body, writer, draw.choice(LIES) if draw.random() < self.lies else None)

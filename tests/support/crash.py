@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -55,7 +56,8 @@ class Mortals:
         Args:
             folder: The project's folder.
             **job: `resume`: go on with the last run. `dies_after`: kill it right after that many transactions of its journal.
-                `lives`: kill it after so many seconds. `seconds`, `budget`: as for `make_crew`.
+                `lives`: kill it after so many seconds. `free`: how many bytes the disk has left, None = all of it. `bill`: the
+                file with the bill, None = in the folder. `seconds`, `budget`: as for `make_crew`.
         """
         with closing(socket.socket(socket.AF_UNIX)) as line:
             line.connect(self._address)
@@ -109,22 +111,53 @@ def _outcome(
     resume: bool = False,
     dies_after: int | None = None,
     lives: float | None = None,
+    free: int | None = None,
+    bill: str | None = None,
     seconds: float = 0.0,
     budget: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     from crewmix.errors import CrewmixError
     from crewmix.runs import find_run
-    from support.crash_crew import make_crew, told
+    from support.crash_crew import Bill, make_crew, told, write_project
 
+    place = Path(folder)
+    (place.parent / "ballast").unlink(missing_ok=True)
+    if not place.exists():
+        write_project(place)
+    if free is not None:
+        _fill(place, free)
     transactions = _count_transactions(dies_after)
     if lives is not None:
         threading.Timer(lives, _die).start()
-    crew, people = make_crew(Path(folder), seconds=seconds, budget=budget)
+    crew, people = make_crew(place, bill=bill and Bill(Path(bill)), seconds=seconds, budget=budget)
     try:
         result = crew.resume(find_run(crew.project, "last"), **people) if resume else crew.run("Shall we?", **people)
     except CrewmixError as error:
-        return {"error": error.as_dict(), "transactions": transactions[0]}
+        return {
+            "error": error.as_dict(),
+            "in_flight": _in_flight(crew.project.database),
+            "transactions": transactions[0],
+        }
     return {"told": told(result), "warnings": list(result.warnings), "transactions": transactions[0]}
+
+
+def _fill(place: Path, free: int) -> None:
+    """Fill the disk, which only this folder may use, up to so many bytes."""
+    for other in place.parent.iterdir():
+        if other != place:
+            shutil.rmtree(other)
+    disk = os.statvfs(place)
+    with (place.parent / "ballast").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - free)
+
+
+def _in_flight(database: Path) -> dict[str, int]:
+    """How many effects of each kind have begun and have no outcome."""
+    with closing(sqlite3.connect(database)) as db:
+        try:
+            return dict(db.execute("select kind, count(*) from effects where response is null group by kind"))
+        except sqlite3.OperationalError:
+            return {}
 
 
 def _count_transactions(dies_after: int | None) -> list[int]:

@@ -98,9 +98,19 @@ def write_project(folder: Path) -> Path:
     return folder
 
 
-def make_crew(folder: Path, *, seconds: float = 0.0, budget: dict | None = None) -> tuple[Crew, dict]:
-    """The crew, working in `folder`, and how it reaches people. A call takes up to `seconds`."""
-    bill = Bill(folder / "bill.txt")
+def make_crew(
+    folder: Path, *, bill: Bill | None = None, model: object = None, seconds: float = 0.0, budget: dict | None = None
+) -> tuple[Crew, dict]:
+    """The crew, working in `folder`, and how it reaches people.
+
+    Args:
+        folder: The project's folder.
+        bill: Where it is noted what was done; None = beside the project's files.
+        model: The model; None = `Words`.
+        seconds: The longest time a call takes.
+        budget: The run's budget.
+    """
+    bill = bill or Bill(folder / "bill.txt")
 
     @tool
     def look(text: str) -> str:
@@ -135,7 +145,7 @@ def make_crew(folder: Path, *, seconds: float = 0.0, budget: dict | None = None)
         plan={"max_tasks": 3},
         chat={"pattern": "selector", "max_turns": 3, "select": {"allow_repeat": True}},
         synthesis={"method": "judge", "rankings": 2},
-        models={"default": Words(bill, seconds)},
+        models={"default": model or Words(bill, seconds)},
         tools=[look, note],
         budget=budget,
         project=folder,

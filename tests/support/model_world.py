@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -49,11 +49,12 @@ async def world(
     epoch: int = 1,
     cache_path: Path | None = None,
     api_key: str | None = None,
+    others: Mapping[str, ModelSpec | Model] | None = None,
     **spec: Any,
 ) -> AsyncGenerator[World]:
-    """A world whose profile `default` is `model`, with the settings `spec`."""
+    """A world whose profile `default` is `model`, with the settings `spec`; `others` are further models."""
     wanted = ModelSpec(model=model, api_key=api_key, **spec) if isinstance(model, str) else model
-    profiles = await resolve({"default": wanted}, environ={}, probe=False)
+    profiles = await resolve({"default": wanted, **(others or {})}, environ={}, probe=False)
     own = store is None
     store = store or SqliteStore(None)
     gateway = Gateway(profiles, cache_path=cache_path)

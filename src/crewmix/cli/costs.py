@@ -28,7 +28,8 @@ def cost_lines(costs: Costs) -> Iterator[str]:
 def _table(title: str, table: Mapping[str, Cost], total: Cost, width: int) -> Iterator[str]:
     yield _line(f"by {title}", _HEAD, width)
     for name, cost in sorted(table.items(), key=lambda item: (-item[1].known_usd, -item[1].usage.total_tokens)):
-        yield _line(f"  {clean(name) or '(the whole run)'}", _cells(cost, total), width)
+        nameless = "(the whole run)" if title == "task" else "-"
+        yield _line(f"  {clean(name) or nameless}", _cells(cost, total), width)
     yield _line("  all", _cells(total, total), width)
 
 

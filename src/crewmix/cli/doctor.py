@@ -15,6 +15,11 @@ from crewmix.definitions.project import Project
 from crewmix.errors import CrewmixError
 
 PACKAGES = ("crewai", "pyautogen", "autogen-agentchat", "pydantic", "aiohttp", "genai-prices")
+EXTRAS = {
+    "anthropic": "Claude is reached over Chat Completions, without its prompt cache",
+    "litellm": "no model string may begin with `litellm/`",
+}
+"""Optional packages, and what is so without them."""
 OLDEST, NEWEST = (3, 11), (3, 13)
 
 
@@ -30,7 +35,7 @@ class Finding:
 def examine(project: Project) -> list[Finding]:
     """Look at everything; nothing that is found stops the rest."""
     findings: list[Finding] = []
-    for look in (_python, _packages, _project, _files, _keys, _servers, _model, _journal, _sandbox):
+    for look in (_python, _packages, _extras, _project, _files, _keys, _servers, _model, _journal, _sandbox):
         findings += _carefully(look, project)
     return findings
 
@@ -60,6 +65,16 @@ def _packages(_project: Project) -> Iterator[Finding]:
         except PackageNotFoundError:
             missing.append(name)
     yield Finding("packages", not missing, ", ".join(found) + "".join(f", {name} is MISSING" for name in missing))
+
+
+def _extras(_project: Project) -> Iterator[Finding]:
+    found: list[str] = []
+    for name, without in EXTRAS.items():
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"no {name}: {without} (`pip install 'crewmix[{name}]'`)")
+    yield Finding("extras", None, "; ".join(found))
 
 
 def _project(project: Project) -> Iterator[Finding]:

@@ -25,24 +25,24 @@ async def edit(text: str, name: str) -> str:
     with tempfile.TemporaryDirectory(prefix="crewmix-") as folder:
         file = Path(folder, name)
         await asyncio.to_thread(file.write_text, text, encoding="utf-8")
-        await _run([*shlex.split(editor), str(file)])
+        await _run(editor, file)
         try:
             return await asyncio.to_thread(file.read_text, encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"what the editor {editor!r} wrote cannot be read: {error}") from error
 
 
-async def _run(command: list[str]) -> None:
+async def _run(editor: str, file: Path) -> None:
     hint = "set VISUAL or EDITOR to a program that waits until the text is saved"
     try:
         # Its screen is stderr: stdout may be a file that takes the answer.
-        program = await asyncio.create_subprocess_exec(*command, stdout=2)
-    except OSError as error:
-        raise UsageError(f"the editor {command[0]!r} cannot be run: {error.strerror}", hint=hint) from error
+        program = await asyncio.create_subprocess_exec(*shlex.split(editor), str(file), stdout=2)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the editor {editor!r} cannot be run: {error}", hint=hint) from error
     try:
         code = await program.wait()
     finally:
         if program.returncode is None:
             program.terminate()
     if code:
-        raise UsageError(f"the editor {command[0]!r} failed with exit code {code}", hint=hint)
+        raise UsageError(f"the editor {editor!r} failed with exit code {code}", hint=hint)

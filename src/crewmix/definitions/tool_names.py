@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+import threading
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,9 @@ ENTRY_POINTS = "crewmix.tools"
 """Entry point group by which installed packages bring tools."""
 
 MAX_LENGTH = 64
+
+_parsing = threading.Lock()
+"""Neither Python's warning filters nor, in 3.11, its parser can be used by two threads at once (python/cpython#106905)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def _syntax_problem(path: Path, error: SyntaxError) -> Problem:
 
 
 def _tools_of(path: Path) -> Iterator[ToolSource]:
-    with warnings.catch_warnings():
+    with _parsing, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tree = ast.parse(path.read_bytes(), str(path))
     for node in tree.body:

@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from crewmix.errors import FencedError
 
-PATIENCE = 0.1
+PATIENCE = 0.3
 """Seconds to wait for a lock that somebody holds for a moment only, to see whether the run is worked."""
 
 GLANCE = 0.02
@@ -29,7 +29,7 @@ def lock_run(state: Path, run_id: str) -> FileLock:
     lock = _lock(state, run_id)
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
     try:
-        lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 20)
+        lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 30)
     except Timeout:
         hint = "wait until it ends, or end that process: a run whose process is gone can be resumed at once"
         raise FencedError(f"run {run_id} is being worked by another process", hint=hint) from None

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import quote, quote_plus, unquote
 
+from crewmix.definitions.placeholders import variables
 from crewmix.journal.secret_shapes import MASK
 
 SHORTEST = 8
@@ -30,7 +31,8 @@ _FIELD = re.compile(r"(?:password|pwd|secret|key|token)=([^;&\s]+)", re.IGNORECA
 def secrets_in(data: Any) -> Iterator[str]:
     """The values in data, e.g. the environment or a crew file, whose names say that they are secret.
 
-    Passwords within addresses (`postgres://user:password@host`) are found under any name. Not what names an existing file.
+    What `${NAME}` under such a name stands for is one too. Passwords within addresses (`postgres://user:password@host`) are
+    found under any name. Not what names an existing file.
     """
     if isinstance(data, Mapping):
         for name, value in cast(Mapping[Any, Any], data).items():
@@ -41,6 +43,7 @@ def secrets_in(data: Any) -> Iterator[str]:
             if _SECRET_NAME.search(str(name)) and not ("/" in value and os.path.exists(value)):
                 yield value
                 yield from _FIELD.findall(value)
+                yield from (os.environ.get(variable, "") for variable in variables(value))
     elif isinstance(data, list | tuple):
         for item in cast(Iterable[Any], data):
             yield from secrets_in(item)

@@ -166,6 +166,8 @@ class Attempt:
         if usage.estimated and self._profile.remote:
             unread = self._cap * (answers(self._profile) - 1)
             said = tokens.most_output(reply) + 2 * usage.reasoning_tokens
+            if self._profile.reasoning:
+                said = self._cap  # What it thought is billed, and nowhere to be seen.
             return _most(self._profile, self._most_input, min(said, self._cap) + unread)
         return Amount(1, usage.total_tokens, reply.cost)
 

@@ -79,7 +79,7 @@ class Breaker:
         self._runs.add(run)
         patient = not profile.fallback
         while self._pause:
-            left = min(self._opened + self._pause - self._clock(), self._pause)
+            left = self._left()
             if not self._probing and (left <= 0 or (newcomer and patient)):
                 self._probing = True
                 return True
@@ -88,6 +88,12 @@ class Breaker:
             await self._wait(self._changed, profile.timeout if self._probing else left)
             newcomer = False
         return False
+
+    def _left(self) -> float:
+        """Seconds until the next probe. A clock that was put back does not make it more than the pause."""
+        now = self._clock()
+        self._opened = min(self._opened, now)
+        return self._opened + self._pause - now
 
     def _fail(self, probing: bool, why: str) -> float:
         """Count a failure; the seconds for which the circuit opens because of it, 0 = it does not."""

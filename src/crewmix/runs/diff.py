@@ -15,7 +15,7 @@ from crewmix.journal.events import DraftMade, Event, PlanMade, RunFinished, RunS
 from crewmix.journal.place import members_around
 from crewmix.journal.rows import RunRow
 from crewmix.runs.find import find_run, open_runs
-from crewmix.runs.recorded import recorded_reply
+from crewmix.runs.recorded import readable, recorded_reply
 
 _TASK = ("description", "expected_output", "roles", "needs")
 
@@ -110,7 +110,7 @@ class _Told:
         self.answer: str | None = row.result["output"] if row.result else None
         self._models: Mapping[str, tuple[str, str]] = {}
         self._seconds: float | None = None
-        for data in self._store.events(row.run_id):
+        for data in map(readable, self._store.events(row.run_id)):
             with suppress(KeyError, TypeError):  # events of another version of crewmix
                 self._take(event_from_dict(data))
 

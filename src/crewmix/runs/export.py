@@ -32,7 +32,7 @@ from crewmix.journal.run import canonical, digest
 from crewmix.journal.transfer import CarriedRun, take_out
 from crewmix.runs.find import open_runs
 from crewmix.runs.places import Places
-from crewmix.runs.recorded import checked_row
+from crewmix.runs.recorded import checked_row, readable
 
 FORMAT, VERSION = "crewmix-run", 1
 _KEY = re.compile(r'"api_key": "\$\{(\w+)\}"', re.ASCII)
@@ -97,7 +97,7 @@ def body_lines(project: Project, run: CarriedRun) -> Iterator[str]:
         effect = {"type": "effect", **_identity(recording), "key": moved_key(recording.key.key, asked, moved)}
         yield _line({**effect, "request": moved, **outcome, "failure": failure})
     for event in run.events:
-        yield _line({"type": "event", "seq": event["seq"], "event": portable(event)})
+        yield _line({"type": "event", "seq": event["seq"], "event": portable(readable(event))})
 
 
 def moved_key(key: str, before: Any, after: Any) -> str:

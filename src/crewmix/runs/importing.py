@@ -8,7 +8,6 @@ from typing import Any
 
 from crewmix.definitions.project import Project
 from crewmix.errors import RunFileError
-from crewmix.journal.events import EVENTS, event_from_dict
 from crewmix.journal.failures import from_record
 from crewmix.journal.open import open_store
 from crewmix.journal.rows import EffectKey, Recording, RunRow, Spent
@@ -18,7 +17,7 @@ from crewmix.opening import new_run_id
 from crewmix.runs.export import VERSION, body_lines, moved_key
 from crewmix.runs.lines import EffectLine, EndLine, EventLine, HeaderLine, RunFile, RunLine
 from crewmix.runs.places import Places
-from crewmix.runs.recorded import checked_row, recorded_reply
+from crewmix.runs.recorded import checked_row, readable, recorded_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +123,6 @@ def _event(file: RunFile, line: EventLine, places: Places) -> dict[str, Any]:
     event = places.here(line.event)
     if not isinstance(event.get("type"), str) or event.get("seq") != line.seq:
         raise file.wrong("an event needs its `type` and its `seq`")
-    if event["type"] in EVENTS:
-        file.check(lambda: event_from_dict(event))
+    if readable(event) != event:
+        raise file.wrong(f"its fields are not those of the event {event['type']}")
     return event

@@ -26,7 +26,7 @@ def models(
 
     profiles = _profiles(find_project(project), crew)
     if as_json:
-        names = ("model", "provider", "base_url", "local", "why")
+        names = ("model", "provider", "base_url", "protocol", "local", "why")
         say_json({name: {n: getattr(p, n) for n in names} for name, p in profiles.items()})
         return
     say(model_lines({name: (p.model, p.why) for name, p in profiles.items()}))

@@ -53,7 +53,7 @@ _CREWAI_TRIGGERS = re.compile(r"rate.?limit\w*|too many requests", re.IGNORECASE
 def quote(text: str, secret: str | None = None) -> str:
     """A provider's words, fit for an error message: one line, short, without secrets."""
     line = " ".join(Redactor([secret] if secret else []).text(text[:20_000]).split())
-    line = _CREWAI_TRIGGERS.sub("request quota", line)
+    line = "".join(c if c.isprintable() else "�" for c in _CREWAI_TRIGGERS.sub("request quota", line)[: QUOTE + 1])
     return line if len(line) <= QUOTE else line[: QUOTE - 1] + "…"
 
 
@@ -117,7 +117,7 @@ def from_status(profile: Profile, status: int, headers: Mapping[str, str], body:
     """The error that an HTTP response with an error status stands for."""
     try:
         codes, message = error_text(json.loads(body))
-    except ValueError:
+    except (ValueError, RecursionError):
         codes, message = "", _without_tags(body)
     return classify(profile, status, codes, message, retry_after(headers))
 

@@ -61,7 +61,7 @@ class Answer:
         for choice in body.get("choices") or ():
             if isinstance(number := choice.get("index"), int) and number > 0:
                 continue  # a further answer, asked for with `params: {n: …}`
-            self.finish = choice.get("finish_reason") or self.finish
+            self.finish = finish if isinstance(finish := choice.get("finish_reason"), str) and finish else self.finish
             part: Json = choice.get("message") or choice.get("delta") or {}
             text += _text(part.get("content"))
             self.refusal.append(_text(part.get("refusal")))
@@ -75,7 +75,7 @@ class Answer:
         slot = self.calls[self._place(call, whole)]
         function: Json = call.get("function") or {}
         slot[0] = str(call.get("id") or slot[0])
-        slot[1] = slot[1] or function.get("name") or ""
+        slot[1] = slot[1] or _text(function.get("name"))
         arguments = function.get("arguments") or ""
         slot[2] += arguments if isinstance(arguments, str) else json.dumps(arguments)
 
@@ -123,7 +123,11 @@ class Answer:
         return ModelReply(
             text=said or ("" if text else refusal),
             tool_calls=calls,
-            finish_reason="content_filter" if refusal and not text else "tool_calls" if calls else finish,
+            finish_reason="content_filter"
+            if refusal and not text
+            else "tool_calls"
+            if calls and finish != "length"
+            else finish,
             usage=self.usage or Usage(reasoning_tokens=thought, estimated=True),
             model=self.model,
         )
