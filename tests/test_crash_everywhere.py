@@ -16,6 +16,7 @@ from support.crash import Mortals
 from support.crash_crew import Bill, write_project
 
 MOMENTS = 200
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,11 @@ class Deaths:
         db.close()
 
 
+def moment(draw: random.Random, most: int) -> dict:
+    """Any moment around one of the first things that the run does."""
+    return {"dies_at": (draw.randint(1, most), draw.uniform(0, 0.01))}
+
+
 @pytest.fixture
 def deaths(mortals, whole, tmp_path):
     return Deaths(mortals, whole, tmp_path)
@@ -148,12 +154,8 @@ def test_a_run_killed_after_every_single_transaction_ends_as_if_nothing_had_happ
 
 def test_a_run_killed_at_any_moment_and_its_resume_killed_too_ends_as_if_nothing_had_happened(deaths):
     draw = random.Random(4)
-
-    def ways() -> list[dict]:
-        first, second = {"lives": draw.uniform(0.02, 0.3)}, {"lives": draw.uniform(0.02, 0.25)}
-        return [first, second] if draw.random() < 0.5 else [first]
-
-    deaths.all(partial(deaths.die, f"p{n}", *ways(), seconds=0.004) for n in range(MOMENTS))
+    ways = [[moment(draw, 100)] + [moment(draw, 20)] * (n % 4 == 0) for n in range(MOMENTS)]
+    deaths.all(partial(deaths.die, f"p{n}", *way, seconds=0.004) for n, way in enumerate(ways))
     deaths.show("at random moments")
     assert deaths.kills > 0.8 * MOMENTS
     assert deaths.repeats["model"] > 10, "calls were in flight"
@@ -191,9 +193,9 @@ def test_a_killed_run_counts_the_call_in_flight_so_its_budget_holds(deaths, whol
     def die(number: int) -> None:
         folder = write_project(deaths.folder / f"p{number}")
         budget = {"calls": calls, "keep_for_synthesis": 0}
-        ways = [{"lives": draw.uniform(0.05, 0.5)}, {"lives": draw.uniform(0.05, 0.4)}, {}]
-        for number, way in enumerate(ways):
-            outcome = deaths.work(folder, resume=number > 0, budget=budget, seconds=0.01, **way)
+        ways = [moment(draw, 90), moment(draw, 20), {}]
+        for lives, way in enumerate(ways):
+            outcome = deaths.work(folder, resume=lives > 0, budget=budget, seconds=0.01, **way)
             if outcome is not None:
                 break
             deaths.kills += 1

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import quote
 
 import pytest
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from crewmix.journal.redact import MASK, Redactor, StreamRedactor
 from support.command import crewmix
+from support.fuzz import command
 from support.provider import Fault, Provider, Reply
 from support.terminal import Terminal
 
@@ -174,13 +176,25 @@ class Remains:
     folder: Path
     found: dict[str, str] = field(default_factory=dict)
 
-    def take(self, name: str, *arguments: str, stdin: str = "", **environment: str) -> str:
-        done = crewmix(*arguments, cwd=self.folder, env={**ENVIRONMENT, **environment}, stdin=stdin, check=None)
-        assert "unexpected error" not in done.stderr, done.stderr
-        self.found[f"{name}: stdout"], self.found[f"{name}: stderr"] = done.stdout, done.stderr
-        return done.stdout
+    def take(self, *arguments: str, **environment: str) -> str:
+        """Run a command in a process of its own and keep what it said."""
+        done = crewmix(*arguments, cwd=self.folder, env={**ENVIRONMENT, **environment})
+        return self._keep(arguments, done.stdout, done.stderr)
+
+    def take_quickly(self, *arguments: str) -> str:
+        """The same in this process."""
+        with mock.patch.dict(os.environ, ENVIRONMENT):
+            said = command(arguments, self.folder)
+        assert said.code == 0, said
+        return self._keep(arguments, said.stdout, said.stderr)
+
+    def _keep(self, arguments: tuple[str, ...], stdout: str, stderr: str) -> str:
+        name = " ".join(arguments)[:40]
+        self.found[f"{name}: stdout"], self.found[f"{name}: stderr"] = stdout, stderr
+        return stdout
 
     def take_files(self) -> None:
+        """Keep the bytes of every file that the program has written."""
         for path in self.folder.rglob("*"):
             kept_by_user = path.suffix in {".yaml", ".py", ".md"} or path.name.startswith("knowledge.db")
             if path.is_file() and not kept_by_user and "__pycache__" not in path.parts:
@@ -193,7 +207,6 @@ def remains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remains]:
     with Provider(leaky) as provider:
         model = f"{{model: {provider.model}, api_key: '${{MODEL_DOOR}}', cache: true, price: [1, 2]}}"
         files = {
-            "crewmix.yaml": "",
             "crews/leaky.yaml": f"""
 roles: [worker, talker]
 plan: none
@@ -201,35 +214,35 @@ models: {{default: {model}}}
 knowledge: [documents]
 approve: [{{tools: '*', by: always}}]
 """,
-            "crews/refused.yaml": f"roles: [talker]\nplan: none\nmodels: {{default: {model}}}\n",
+            "crews/talk.yaml": f"roles: [talker]\nplan: none\nmodels: {{default: {model}}}\n",
             "roles/worker.yaml": "role: Worker\ngoal: Look things up.\ntools: [look, fail]\n",
             "roles/talker.yaml": "role: Talker\ngoal: Say what Fault there is.\n",
             "tools/leaks.py": TOOLS,
+            "tools/broken.py": f"raise RuntimeError({EVERYTHING!r})\nfrom crewmix import tool\n@tool\ndef never(): ...\n",
             "documents/notes.md": f"# Notes\n\nLyon has 520,774 people.\n\n{EVERYTHING}\n",
         }
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
-        (folder / "crewmix.yaml").unlink()
         yield work(folder)
 
 
 def work(folder: Path) -> Remains:
     left = Remains(folder)
-    left.take("estimate", "estimate", "leaky", f"What is known? {EVERYTHING}")
-    left.take("run", "run", "leaky", f"What is known? {EVERYTHING}", "-v", CREWMIX_DEBUG="1")
-    left.take("run --json", "run", "leaky", "Which Fault?", "--json", "-v")
-    left.take("run -q", "run", "refused", "Which Fault is it?", "-q")
-    with Terminal("run", "refused", "Is there a Fault?", cwd=folder, env=ENVIRONMENT) as terminal:
-        terminal.end()
+    left.take("run", "leaky", f"What is known? {EVERYTHING}", "-v", CREWMIX_DEBUG="1")
+    left.take("run", "leaky", "Which Fault?", "--json", "-v")
+    left.take("run", "talk", "Which Fault is it?", "-q")
+    with Terminal("run", "talk", "Is there a Fault?", cwd=folder, env=ENVIRONMENT) as terminal:
+        assert terminal.end() == 0
         left.found["terminal"] = terminal.shown
-    for number, name in enumerate(json.loads(left.take("runs", "runs", "--json"))):
-        run_id = name["run_id"] if "run_id" in name else name["id"]
+    left.take("replay", "last")
+    left.take_quickly("estimate", "leaky", f"What is known? {EVERYTHING}")
+    left.take_quickly("tools")
+    for run in json.loads(left.take_quickly("runs", "--json")):
         for options in ((), ("--events",), ("--drafts",), ("--json",), ("--cost",)):
-            left.take(f"show {number} {options}", "show", run_id, *options)
-        left.take(f"export {number}", "export", run_id, "-o", "-")
-        left.take(f"replay {number}", "replay", run_id)
-        left.take(f"resume {number}", "resume", run_id)
+            left.take_quickly("show", run["run_id"], *options)
+        left.take_quickly("export", run["run_id"], "-o", "-")
+        left.take_quickly("resume", run["run_id"])
     left.take_files()
     return left
 
@@ -249,16 +262,18 @@ def test_planted_secrets_are_in_nothing_that_is_kept_or_shown(remains: Remains) 
 def test_the_run_did_meet_the_secrets(remains: Remains) -> None:
     database = "".join(text for name, text in remains.found.items() if "crewmix.db" in name)
     assert database.count(MASK) > 100
-    for name in ("run: stdout", "run: stderr", "run --json: stdout", "run -q: stdout", "terminal"):
-        assert MASK in remains.found[name], name
-    assert "logged" in remains.found["run: stderr"]
-    assert "printed" in remains.found["run: stderr"]
-    assert "cannot sign in" in remains.found["run --json: stdout"]
-    assert "ModelRetried" in remains.found["run --json: stdout"]
+    shown = {name: text for name, text in remains.found.items() if MASK in text}
+    assert {"terminal", "run talk Which Fault is it? -q: stdout", "tools: stdout"} <= set(shown)
+    logs = "".join(text for name, text in shown.items() if name.endswith("stderr"))
+    events = remains.found["run leaky Which Fault? --json -v: stdout"]
+    assert "logged" in logs
+    assert "printed" in logs
+    assert "cannot sign in" in events
+    assert "ModelRetried" in events
 
 
 def test_secrets_that_arrive_in_pieces_are_hidden_in_the_stream(remains: Remains) -> None:
-    lines = [json.loads(line) for line in remains.found["run --json: stdout"].splitlines()]
+    lines = [json.loads(line) for line in remains.found["run leaky Which Fault? --json -v: stdout"].splitlines()]
     streamed = "".join(line["text"] for line in lines if line["type"] == "TextDelta")
     assert MASK in streamed
     assert "I found this:" in streamed

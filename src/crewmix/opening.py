@@ -66,7 +66,7 @@ async def open_run(launch: Launch, crew: CrewDefinition, goal: str, staff: Staff
         recordings = source.recordings(run_id)
         return Opened(Run(run_id, memory, 1, redactor, recordings=recordings, missing=explain(source, run_id)))
     run_id = launch.resumes.run_id if launch.resumes else launch.run_id or new_run_id()
-    store, problem = await asyncio.to_thread(_open_store, launch, run_id, closing)
+    store, problem = await _open_store(launch, run_id, closing)
     notices = (("not_kept", problem),) if problem else ()
     if launch.resumes is not None:
         # What a finished run went on without is tried again; a run that was cut off goes on as it did before.
@@ -97,17 +97,17 @@ def _record(launch: Launch, staff: Staff) -> dict[str, Any]:
 
 def _renewed(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any] | None:
     """The definition with which a resumed run goes on, and the one it began with; None = it is as it was."""
-    if all(now[part] == before[part] for part in _DECIDES):
+    if all(now[part] == before.get(part) for part in _DECIDES):
         return None
     began = before.get("began") or before
-    return {**now, "forked_from": before["forked_from"], "began": began}
+    return {**now, "forked_from": before.get("forked_from", ""), "began": began}
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any], given: Collection[str]) -> Iterator[tuple[str, str]]:
     """What is no longer as it was when the run began, but for what was changed on purpose."""
     found = [*changes(before["crew"], now["crew"])]
     for part in ("inputs", "tools"):
-        found += [f"{part}.{place}" for place in changes(before[part], now[part])]
+        found += [f"{part}.{place}" for place in changes(before[part], now[part]) if part in before]
     unmeant = [place for place in found if not any(place == g or place.startswith(f"{g}.") for g in given)]
     if unmeant:
         places = ", ".join(f"`{place}`" for place in unmeant)
@@ -117,10 +117,10 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any], given: Collectio
         )
 
 
-def _open_store(launch: Launch, run_id: str, closing: ExitStack) -> tuple[SqliteStore, str | None]:
+async def _open_store(launch: Launch, run_id: str, closing: ExitStack) -> tuple[SqliteStore, str | None]:
     """The run's store, locked for this process; in memory, with the reason, when the project cannot be written."""
     try:
-        store = open_store(launch.project.database)
+        store = await asyncio.to_thread(open_store, launch.project.database)
         closing.callback(release_run, lock_run(launch.project.state, run_id))
     except (StorageError, OSError) as error:
         if launch.resumes is not None or launch.forks is not None:

@@ -105,6 +105,10 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
 async def _staff(launch: Launch, crew: CrewDefinition) -> Staff:
     if launch.replays is not None:
         recorded = launch.replays.definition
+        if "staff" not in recorded:
+            raise UsageError(
+                f"run {launch.replays.run_id} was recorded by an earlier crewmix, which kept too little for a replay"
+            )
         return await replayed_staff(crew, launch.models, recorded["crew"], recorded["staff"], launch.project)
     staff = await find_staff(crew, launch.models, launch.project)
     if any(spec.method == "tested" for team in crew.everyone() for spec in team.syntheses()):

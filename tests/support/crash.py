@@ -56,8 +56,9 @@ class Mortals:
         Args:
             folder: The project's folder.
             **job: `resume`: go on with the last run. `dies_after`: kill it right after that many transactions of its journal.
-                `lives`: kill it after so many seconds. `free`: how many bytes the disk has left, None = all of it. `bill`: the
-                file with the bill, None = in the folder. `seconds`, `budget`: as for `make_crew`.
+                `dies_at`: kill it so many seconds after it has done so many things (lines of its bill). `free`: how many bytes
+                the disk has left, None = all of it. `bill`: the file with the bill, None = in the folder. `seconds`, `budget`:
+                as for `make_crew`.
         """
         with closing(socket.socket(socket.AF_UNIX)) as line:
             line.connect(self._address)
@@ -110,7 +111,7 @@ def _outcome(
     folder: str,
     resume: bool = False,
     dies_after: int | None = None,
-    lives: float | None = None,
+    dies_at: tuple[int, float] | None = None,
     free: int | None = None,
     bill: str | None = None,
     seconds: float = 0.0,
@@ -127,8 +128,8 @@ def _outcome(
     if free is not None:
         _fill(place, free)
     transactions = _count_transactions(dies_after)
-    if lives is not None:
-        threading.Timer(lives, _die).start()
+    if dies_at is not None:
+        _die_at(*dies_at)
     crew, people = make_crew(place, bill=bill and Bill(Path(bill)), seconds=seconds, budget=budget)
     try:
         result = crew.resume(find_run(crew.project, "last"), **people) if resume else crew.run("Shall we?", **people)
@@ -181,6 +182,21 @@ def _count_transactions(dies_after: int | None) -> list[int]:
 
     sqlite3.connect = counted  # pyright: ignore[reportAttributeAccessIssue]
     return count
+
+
+def _die_at(things: int, seconds: float) -> None:
+    """Die so many seconds after so many things were done."""
+    from support.crash_crew import Bill
+
+    done, note = [0], Bill.note
+
+    def counted(bill: Bill, *words: object) -> None:
+        note(bill, *words)
+        done[0] += 1
+        if done[0] == things:
+            threading.Timer(seconds, _die).start()
+
+    Bill.note = counted
 
 
 def _die() -> None:

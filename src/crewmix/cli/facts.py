@@ -101,7 +101,8 @@ def _person_asked(event: e.PersonAsked) -> list[str]:
     if event.kind == "approval":  # told by `ApprovalAsked`
         return []
     who = f" for {event.role}" if event.role else ""
-    return [f"waiting for a person{who} ({event.kind}): {one_line(event.question, 240)}"]
+    what = f": {one_line(event.question, 240)}" if event.kind == "question" else ""
+    return [f"waiting for a person{who} ({event.kind}){what}"]
 
 
 def _person_answered(event: e.PersonAnswered) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
+from crewmix.definitions.circles import circles
 from crewmix.definitions.names import PROVIDERS, nearest
 from crewmix.definitions.nodes import Node
 from crewmix.definitions.parts import Parts
@@ -61,6 +63,7 @@ def check_models(parts: Parts, environ: Mapping[str, str]) -> Iterator[Problem]:
         blamed = name not in parts.given and name in parts.node.at("models").fields
         where = parts.node.at("models", name) if blamed else Node(None, parts.node.source)
         yield from _one_model(name, parts.models, where, environ)
+    yield from _fallback_circles(parts)
     for text, where in model_uses(parts):
         if text in parts.models:
             continue
@@ -81,6 +84,28 @@ def _circle(name: str, models: Mapping[str, ModelSpec], where: Node) -> Iterator
             yield where.problem("unknown_model", f"model `{name}` leads back to itself: {' -> '.join([*seen, target])}")
             return
         seen.append(target)
+
+
+def _fallback_circles(parts: Parts) -> Iterator[Problem]:
+    """A model must not stand in for itself, also not by way of others."""
+    ways = {name: [to for to in _fallback(name, parts.models) if to in parts.models] for name in parts.models}
+    for circle in circles(ways):
+        name, to = next((step for step in pairwise(circle) if step[1] in parts.models[step[0]].fallback), circle[:2])
+        place = parts.models[name].fallback.index(to) if to in parts.models[name].fallback else 0
+        where = parts.node.at("models", name, "fallback", place)
+        yield where.problem("fallback_cycle", f"models stand in for each other in a circle: {' -> '.join(circle)}")
+
+
+def _fallback(name: str, models: Mapping[str, ModelSpec]) -> tuple[str, ...]:
+    """A model's fallback; one that is another under a second name has the other's, unless it names its own."""
+    seen = set[str]()
+    while name in models and name not in seen:
+        seen.add(name)
+        model = models[name]
+        if "fallback" in model.model_fields_set or model.model not in models:
+            return model.fallback
+        name = model.model
+    return ()
 
 
 def _one_model(

@@ -31,7 +31,7 @@ _FIELD = re.compile(r"(?:password|pwd|secret|key|token)=([^;&\s]+)", re.IGNORECA
 def secrets_in(data: Any) -> Iterator[str]:
     """The values in data, e.g. the environment or a crew file, whose names say that they are secret.
 
-    What `${NAME}` under such a name stands for is one too. Passwords within addresses (`postgres://user:password@host`) are
+    Of `${NAME}` under such a name it is what the variable holds. Passwords within addresses (`postgres://user:password@host`) are
     found under any name. Not what names an existing file.
     """
     if isinstance(data, Mapping):
@@ -41,9 +41,9 @@ def secrets_in(data: Any) -> Iterator[str]:
                 continue
             yield from (word for user, word in _ADDRESS.findall(value) if word != user)
             if _SECRET_NAME.search(str(name)) and not ("/" in value and os.path.exists(value)):
-                yield value
-                yield from _FIELD.findall(value)
-                yield from (os.environ.get(variable, "") for variable in variables(value))
+                named = variables(value)
+                yield from (os.environ.get(variable, "") for variable in named)
+                yield from () if named else (value, *_FIELD.findall(value))
     elif isinstance(data, list | tuple):
         for item in cast(Iterable[Any], data):
             yield from secrets_in(item)

@@ -8,7 +8,7 @@ from crewmix.runs.export import export_run
 from crewmix.runs.find import find_run, list_runs, run_events
 from crewmix.runs.fork import fork
 from crewmix.runs.importing import import_run
-from crewmix.runs.prune import prune_runs
+from crewmix.runs.prune import prunable_runs, prune_runs
 from crewmix.runs.replay import replay
 from crewmix.runs.resume import resume
 from crewmix.runs.training import training_lines
@@ -23,6 +23,7 @@ __all__ = [
     "import_run",
     "list_runs",
     "open_questions",
+    "prunable_runs",
     "prune_runs",
     "replay",
     "resume",
