@@ -25,7 +25,7 @@ from support.model_world import no_waiting
 
 ATTEMPTS = 3
 PRICE = (Decimal(2), Decimal(10))
-AT_ONCE = 24
+AT_ONCE = 32
 """Runs side by side: they mostly wait."""
 
 

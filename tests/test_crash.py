@@ -92,3 +92,37 @@ def test_ctrl_c_stops_the_run_and_leaves_it_resumable(tmp_path):
         assert provider.disconnects == 1 and len(provider.bodies) == 2
         finished(folder, "resume", "last")
         assert provider.calls == 4
+
+
+SLOW = '''
+from pathlib import Path
+from crewmix import tool
+
+HERE = Path(__file__).parent
+
+@tool(risk="write")
+def note(text: str) -> str:
+    """Write a line into the notebook."""
+    with (HERE / "notes.txt").open("a") as book:
+        book.write(text + chr(10))
+    if (HERE / "told").exists():
+        (HERE / "told").write_text("at work")
+        (HERE / "hold").read_text()
+    return "written"
+'''
+
+
+def test_a_tool_that_was_at_work_when_the_process_died_runs_again_and_the_run_says_so(tmp_path):
+    with Provider(Gate(0)) as provider:
+        folder = project(tmp_path / "p", provider.url, tools="tools: [note]\n")
+        tools = folder / "tools"
+        (tools / "note.py").write_text(SLOW)
+        os.mkfifo(tools / "told")
+        os.mkfifo(tools / "hold")
+        child = start(folder, "run", "trio", "Why?", "--yes")
+        assert (tools / "told").read_text() == "at work"
+        kill(child)
+        (tools / "told").unlink()
+        resumed = finished(folder, "resume", "last", "--yes")
+        assert (tools / "notes.txt").read_text() == "once\nonce\n"
+        assert any("note" in warning and "runs again" in warning for warning in resumed["warnings"])

@@ -107,8 +107,8 @@ class Deaths:
             if outcome is not None:
                 break
             self.kills += 1
-            allowed += lose(folder) if lose else Counter()
             allowed += in_flight(folder)
+            allowed += lose(folder) if lose else Counter()
         self.check(folder, outcome, allowed)
         shutil.rmtree(folder)
 

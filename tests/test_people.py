@@ -398,8 +398,10 @@ def test_a_run_that_still_lacks_its_answer_waits_on(tmp_path):
     team = two_tasks(tmp_path)
     for attempt in range(3):
         with pytest.raises(WaitingError):
-            team.resume(find_run(team.project, "last"), wait=True) if attempt else team.run("Go.", wait=True)
+            team.resume(find_run(team.project, "last")) if attempt else team.run("Go.", wait=True)
     assert len(open_questions(team.project, "last")) == 1
+    result = team.resume(find_run(team.project, "last"), wait=False)
+    assert (result.status, [task.status for task in result.tasks]) == ("partial", ["failed", "done", "done"])
 
 
 def test_the_first_answer_counts(tmp_path):

@@ -204,6 +204,7 @@ class Remains:
 @pytest.fixture(scope="module")
 def remains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remains]:
     folder = tmp_path_factory.mktemp("project")
+    told_without_crew = EVERYTHING.replace(ENVIRONMENT["MODEL_DOOR"], "")
     with Provider(leaky) as provider:
         model = f"{{model: {provider.model}, api_key: '${{MODEL_DOOR}}', cache: true, price: [1, 2]}}"
         files = {
@@ -218,7 +219,7 @@ approve: [{{tools: '*', by: always}}]
             "roles/worker.yaml": "role: Worker\ngoal: Look things up.\ntools: [look, fail]\n",
             "roles/talker.yaml": "role: Talker\ngoal: Say what Fault there is.\n",
             "tools/leaks.py": TOOLS,
-            "tools/broken.py": f"raise RuntimeError({EVERYTHING!r})\nfrom crewmix import tool\n@tool\ndef never(): ...\n",
+            "tools/broken.py": f"raise RuntimeError({told_without_crew!r})\nfrom crewmix import tool\n@tool\ndef never(): ...\n",
             "documents/notes.md": f"# Notes\n\nLyon has 520,774 people.\n\n{EVERYTHING}\n",
         }
         for name, text in files.items():

@@ -303,7 +303,7 @@ class Crew:
                 ask=options.get("ask"),
                 approve=options.get("approve"),
                 review=options.get("review"),
-                wait=options.get("wait", False),
+                wait=options.get("wait", resumes is not None and resumes.status == "waiting"),
             ),
             pattern=self._pattern,
             shared=shared,

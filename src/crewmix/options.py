@@ -30,7 +30,8 @@ class RunOptions(TypedDict, total=False):
     review: Reviewer | None
     """Asked about the plan before its tasks begin, where the crew says `review: plan`."""
     wait: bool
-    """Whether the run ends as `waiting`, with a `WaitingError`, where a person is needed and nobody can be asked."""
+    """Whether the run ends as `waiting`, with a `WaitingError`, where a person is needed and nobody can be asked. A run
+    that waits goes on waiting when it is resumed, unless this is False."""
 
 
 def checked(options: RunOptions, method: str) -> RunOptions:

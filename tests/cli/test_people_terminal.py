@@ -157,7 +157,7 @@ def test_a_run_waits_and_is_answered_and_resumed_by_other_processes(crews: Path)
     asked = f"Question 1, your turn as guest:\n  {GOAL}\n"
     assert asked in crewmix("answer", "last", cwd=crews).stdout
     assert asked in crewmix("show", "last", cwd=crews).stdout
-    crewmix("resume", "last", "--wait", cwd=crews, check=4)
+    crewmix("resume", "last", cwd=crews, check=4)
     assert "Answered." in crewmix("answer", "last", "-", cwd=crews, stdin="Large enough.\n").stdout
     assert "waits for nobody" in crewmix("answer", "last", "Too small.", cwd=crews, check=2).stderr
     assert crewmix("resume", "last", "--wait", "-q", cwd=crews).stdout == "Large enough.\n"

@@ -1,5 +1,6 @@
 """A run is worked again from its journal alone, and comes to the same."""
 
+import asyncio
 import json
 import random
 import sqlite3
@@ -20,6 +21,7 @@ from crewmix.errors import (
     RunCancelledError,
     RunError,
     UsageError,
+    WaitingError,
 )
 from crewmix.runs import find_run
 from crewmix.runs.replay import replay
@@ -52,14 +54,16 @@ def content(folder):
 @given(
     seed=st.integers(0, 10**9),
     refusing=st.sampled_from([0.0, 0.1, 0.4]),
-    calls=st.sampled_from([None, None, 1, 3, 6, 10]),
+    budget=st.sampled_from(
+        [None, None, {"calls": 1}, {"calls": 4}, {"calls": 9}, {"tokens": 9_000}, {"tokens": 20_000}]
+    ),
 )
-def test_any_run_replays_to_its_end(seed, refusing, calls, tmp_path):
+def test_any_run_replays_to_its_end(seed, refusing, budget, tmp_path):
     fields = random_crew(random.Random(seed))
     model = FunctionModel(Moody(seed, refusing))
     models = {"default": model, **({"spare": model} if "'spare'" in str(fields["chat"]) else {})}
     try:
-        team = Crew(models=models, project=tmp_path, **fields, budget=calls and BudgetSpec(calls=calls))
+        team = Crew(models=models, project=tmp_path, **fields, budget=budget)
     except DefinitionError:
         assume(False)
     try:
@@ -70,12 +74,55 @@ def test_any_run_replays_to_its_end(seed, refusing, calls, tmp_path):
     again = replay(Project(tmp_path), "last")
     assert again.same, again.difference
     if isinstance(ended, Exception):
-        assert (type(again.error), again.error.message) == (type(ended), ended.message)
+        assert type(again.error) is type(ended)
+        assert again.error.message == ended.message or isinstance(ended, BudgetExceededError)
     else:
         assert again.result.output == ended.output and again.result.messages == ended.messages
         assert (again.result.calls, again.result.usage, again.result.cost) == (ended.calls, ended.usage, ended.cost)
     assert len(model.requests) == asked, "nothing was asked"
     assert content(tmp_path) == kept, "nothing was written"
+
+
+def test_a_crew_within_a_crew_replays_too(tmp_path):
+    write_project(
+        tmp_path,
+        crews__house__yaml="roles: [talk, writer]\nplan: none\nmodels: {default: scripted/scripts/talk.yaml}\n",
+    )
+    first = Crew.load("house", project=tmp_path).run("Is Lyon large enough?")
+    again = replay(Project(tmp_path), "last")
+    assert again.same and (again.result.calls, again.result.messages) == (first.calls, first.messages)
+
+
+def test_a_model_that_another_stood_in_for_does_so_again(tmp_path):
+    write_project(
+        tmp_path,
+        crews__spare__yaml="""roles: [writer]
+plan: none
+models:
+  default: {model: scripted/scripts/broken.yaml, attempts: 1, fallback: [other]}
+  other: scripted/scripts/talk.yaml
+""",
+    )
+    first = Crew.load("spare", project=tmp_path).run("Is Lyon large enough?")
+    again = replay(Project(tmp_path), "last")
+    assert again.same and again.result.output == first.output == "Lyon is large enough."
+
+
+async def test_what_a_person_said_is_said_again(tmp_path):
+    roles = [ROLES[0], Role(name="guest", role="Guest", goal="Answer", actor="human")]
+    team = crew(FunctionModel(speaking), tmp_path, roles=roles)
+    with pytest.raises(WaitingError):
+        await team.arun("Why?", wait=True)
+    waiting = await asyncio.to_thread(replay, Project(tmp_path), "last")
+    assert waiting.same and isinstance(waiting.error, WaitingError)
+
+    async def ask(question):
+        return "Because."
+
+    row = find_run(Project(tmp_path), "last")
+    result = await asyncio.to_thread(team.resume, row, ask=ask)
+    again = await asyncio.to_thread(replay, Project(tmp_path), "last")
+    assert again.same and again.result.messages == result.messages and result.messages[-1].text == "Because."
 
 
 def test_a_run_that_was_cut_off_replays_to_where_it_was_cut(tmp_path):
@@ -204,6 +251,17 @@ def test_replay_on_the_command_line(tmp_path):
     assert "Traceback" not in missed.stderr
     crewmix("replay", "last", cwd=tmp_path)
     crewmix("replay", "nobody", cwd=tmp_path, check=2)
+
+
+def test_another_model_in_the_file_is_shown(tmp_path):
+    write_project(tmp_path)
+    crewmix("run", "talk", "Is Lyon large enough?", cwd=tmp_path)
+    path = tmp_path / "crews" / "talk.yaml"
+    path.write_text(path.read_text().replace("scripted/scripts/talk.yaml", "offline/extractive"))
+    missed = crewmix("replay", "last", "--as-now", cwd=tmp_path, check=1)
+    assert "$.model" in missed.stderr and "offline/extractive" in missed.stderr
+    path.write_text(path.read_text().replace("offline/extractive", "openai/gpt-5"))
+    assert "OPENAI_API_KEY" in crewmix("replay", "last", "--as-now", cwd=tmp_path, check=2).stderr
 
 
 def test_a_key_is_not_needed_for_a_replay(tmp_path, monkeypatch):

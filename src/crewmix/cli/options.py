@@ -24,7 +24,9 @@ CrewArgument = Annotated[str, typer.Argument(help="A crew's name, or the path of
 GoalArgument = Annotated[
     str, typer.Argument(help="What the crew is to work out; - reads it from stdin.", show_default=False)
 ]
-RunArgument = Annotated[str, typer.Argument(help="A run's id, the beginning of it, or last.", show_default=False)]
+RunArgument = Annotated[
+    str, typer.Argument(help="A run's id, the beginning of it, or last; last~1 is the one before.", show_default=False)
+]
 ModelOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -130,7 +130,7 @@ class _Watch:
 
 def _seat(person: Person | None, yes: bool, wait: bool) -> dict[str, Any]:
     """Who is asked, as the options of a run."""
-    seat: dict[str, Any] = {"wait": wait}
+    seat: dict[str, Any] = {"wait": True} if wait else {}
     if person is not None:
         seat |= {"ask": person.ask, "approve": person.approve, "review": person.review}
     if yes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 
 from crewmix.definitions.circles import circles
 from crewmix.definitions.names import PROVIDERS, nearest
@@ -88,24 +87,21 @@ def _circle(name: str, models: Mapping[str, ModelSpec], where: Node) -> Iterator
 
 def _fallback_circles(parts: Parts) -> Iterator[Problem]:
     """A model must not stand in for itself, also not by way of others."""
-    ways = {name: [to for to in _fallback(name, parts.models) if to in parts.models] for name in parts.models}
-    for circle in circles(ways):
-        name, to = next((step for step in pairwise(circle) if step[1] in parts.models[step[0]].fallback), circle[:2])
-        place = parts.models[name].fallback.index(to) if to in parts.models[name].fallback else 0
-        where = parts.node.at("models", name, "fallback", place)
+    models = parts.models
+    owners = {name: _fallback_owner(name, models) for name in models}
+    for circle in circles({name: models[owner].fallback for name, owner in owners.items()}):
+        owner, to = owners[circle[0]], circle[1]
+        where = parts.node.at("models", owner, "fallback", models[owner].fallback.index(to))
         yield where.problem("fallback_cycle", f"models stand in for each other in a circle: {' -> '.join(circle)}")
 
 
-def _fallback(name: str, models: Mapping[str, ModelSpec]) -> tuple[str, ...]:
-    """A model's fallback; one that is another under a second name has the other's, unless it names its own."""
+def _fallback_owner(name: str, models: Mapping[str, ModelSpec]) -> str:
+    """Whose `fallback` a model has: one that is another under a second name has the other's, unless it names its own."""
     seen = set[str]()
-    while name in models and name not in seen:
+    while name not in seen and "fallback" not in models[name].model_fields_set and models[name].model in models:
         seen.add(name)
-        model = models[name]
-        if "fallback" in model.model_fields_set or model.model not in models:
-            return model.fallback
-        name = model.model
-    return ()
+        name = models[name].model
+    return name
 
 
 def _one_model(

@@ -46,5 +46,5 @@ def _added(name: str, value: Any, before: Any) -> Any:
         total = Decimal(str(before)) + Decimal(text.replace("_", ""))
     except InvalidOperation as error:
         raise UsageError(f"{name}={text} adds no number") from error
-    whole = total == total.to_integral_value() and name in {"calls", "tokens"}
-    return int(total) if whole else total
+    whole = total == total.to_integral_value()
+    return total if name == "usd" else int(total) if whole else float(total)

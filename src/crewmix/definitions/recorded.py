@@ -85,7 +85,9 @@ def _crew(data: Mapping[str, Any], root: Path, deepest: int) -> CrewDefinition:
         approve=_specs(ApproveSpec, data["approve"]),
         crews={_text(name): _crew(team, root, deepest - 1) for name, team in data["crews"].items()},
     )
-    CrewSpec.model_validate_json(json.dumps(_written(crew)))  # what its parts alone do not say, e.g. that there is a role
+    CrewSpec.model_validate_json(
+        json.dumps(_written(crew))
+    )  # what its parts alone do not say, e.g. that there is a role
     return crew
 
 

@@ -134,7 +134,7 @@ class ModelSpec(Spec):
     """`provider/model`, e.g. `openai/gpt-5-mini`, `ollama/qwen3`, `offline/extractive`; `auto`; or the name of another model of
     the crew, which this one is then the same as."""
     base_url: str | None = None
-    """Address of an OpenAI-compatible server, e.g. `http://127.0.0.1:8000/v1`."""
+    """Address of an OpenAI-compatible server, e.g. `http://127.0.0.1:8000/v1`; for `anthropic/…`, of the Messages API."""
     api_key: str | None = None
     """Usually `${NAME}` of an environment variable. Never write a key into the file."""
     temperature: Temperature | None = None

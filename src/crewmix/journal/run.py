@@ -150,7 +150,7 @@ class Run:
         stamped = self.redactor.event(replace(event, scope=scope, seq=seq, time=self._began + time.monotonic()))
         if event.kept:
             self._seq = seq
-            self.store.add_event(self.run_id, seq, _as_text(stamped))
+            self.store.add_event(self.run_id, self.epoch, seq, _as_text(stamped))
         for listener in list(self._listeners):
             listener(stamped)
         return stamped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Collection
@@ -17,6 +18,7 @@ from crewmix.journal.rows import EffectKey, Recording, RunRow, Spent
 
 _RUN_COLUMNS = ", ".join(reading.RUN_COLUMNS)
 _EFFECT_COLUMNS = ", ".join(reading.EFFECT_COLUMNS)
+_LAST = re.compile(r"last(?:~(\d{1,9}))?")
 _THIS_EFFECT = "run_id=? and scope=? and kind=? and key=? and occurrence=?"
 
 
@@ -120,15 +122,16 @@ class SqliteStore(Database):
         )
 
     def run(self, run_id: str) -> RunRow:
-        """The run with this id, or the only one whose id starts so; `last` is the newest.
+        """The run with this id, or the only one whose id starts so; `last` is the newest, `last~1` the one before.
 
         Raises:
             NotFoundError: There is none, or several match.
             StorageError: The file cannot be read, or the run in it is damaged.
         """
         run_id = run_id.encode("utf-8", "replace").decode()
-        if run_id == "last":
-            rows = self.read(f"select {_RUN_COLUMNS} from runs order by rowid desc limit 1")
+        if newest := _LAST.fullmatch(run_id):
+            before = int(newest[1] or 0)
+            rows = self.read(f"select {_RUN_COLUMNS} from runs order by rowid desc limit 1 offset ?", (before,))
         else:
             pattern = run_id.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
             rows = self.read(
@@ -214,10 +217,14 @@ class SqliteStore(Database):
 
     # -- events ----------------------------------------------------------------------------------------------------
 
-    def add_event(self, run_id: str, seq: int, event: str) -> None:
-        """Queue an event, as JSON text, for writing, in order."""
-        row = (run_id, seq, event)
-        self.submit(lambda db: db.execute("insert or replace into events values(?,?,?)", row))
+    def add_event(self, run_id: str, epoch: int, seq: int, event: str) -> None:
+        """Queue an event, as JSON text, for writing, in order; ignored when another process owns the run."""
+        row = (run_id, seq, event, run_id, epoch)
+        self.submit(
+            lambda db: db.execute(
+                "insert or replace into events select ?,?,? from runs where run_id=? and epoch=?", row
+            )
+        )
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
         """A run's kept events, in order, as data; see `reading.event` for damaged ones."""

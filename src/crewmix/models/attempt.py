@@ -140,7 +140,7 @@ class Attempt:
             show(text.end())
             if not isinstance(reply, ModelReply):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(f"it returned {type(reply).__name__}, not a ModelReply")
-            _check_types(reply)
+            check_types(reply)
             reply = replace(reply, text=clean(reply.text))
         except CrewmixError:
             raise
@@ -189,7 +189,7 @@ class Attempt:
             scope.emit(Warned(code="cut_off", message=text))
 
 
-def _check_types(reply: ModelReply) -> None:
+def check_types(reply: ModelReply) -> None:
     """Refuse a reply of a model given as a Python object that would break what comes after it."""
     kinds: dict[str, Any] = {"text": str, "usage": Usage, "cost": Decimal | None, "tool_calls": (tuple, list)}
     for name, kind in kinds.items():

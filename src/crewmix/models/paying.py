@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import time
 from collections.abc import Callable
@@ -95,7 +96,7 @@ class PaidCall:
         most_input = tokens.most_input(self._request)
         least = MIN_REASONING_OUTPUT if self._profile.reasoning else MIN_OUTPUT
         return Size(
-            worst=lambda output: worst_case(self._profile, most_input, output),
+            worst=functools.cache(lambda output: worst_case(self._profile, most_input, output)),
             output=self._wanted,
             least=min(least, self._wanted),
         )

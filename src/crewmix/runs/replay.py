@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from crewmix.definitions.given import ModelSource
 from crewmix.definitions.project import Project
-from crewmix.errors import CrewmixError, ReplayMissError
+from crewmix.errors import BudgetExceededError, CrewmixError, ReplayMissError, UserError
 from crewmix.journal.nearest import first_difference
 from crewmix.journal.redact import Redactor
 from crewmix.journal.rows import RunRow
@@ -88,23 +88,30 @@ def replay(
         crew = crew_on_record(project, row, pattern)
     try:
         result, error = crew.replay(row, **options), None
-    except ReplayMissError:
-        raise
     except CrewmixError as failure:
+        wrong_now = isinstance(failure, UserError) and failure.message != row.error
+        if wrong_now or isinstance(failure, ReplayMissError):
+            raise
         result, error = None, failure
     return Replay(row.run_id, result, error, _difference(row, result, error))
 
 
 def _difference(row: RunRow, result: RunResult | None, error: CrewmixError | None) -> str:
     before, now = _told(row.result), _told(result.as_dict() if result else None)
-    message = error.message if error else None
     if before is None or now is None:
+        # Of several calls that no longer fitted side by side, any may have been the first to say so.
+        same_end = row.status == "budget" and isinstance(error, BudgetExceededError)
+        message = row.error if same_end else error and error.message
         before, now = {"error": row.error, "result": before}, {"error": message, "result": now}
     found = first_difference(before, now)
     return "" if found is None else "{}: recorded {}, now {}".format(*found)
 
 
 def _told(result: Mapping[str, Any] | None) -> Any:
+    """What must be the same, as plain data without secrets; of a task that a budget ended only that it did, see above."""
     if result is None:
         return None
-    return json.loads(canonical(Redactor().data({name: result.get(name) for name in _COMPARED})))
+    told = {name: result.get(name) for name in _COMPARED}
+    if told["stopped_by"] == "budget":
+        told["tasks"] = [{**task, "error": bool(task["error"])} for task in result["tasks"]]
+    return json.loads(canonical(Redactor().data(told)))
