@@ -21,7 +21,7 @@ from crewmix import ChatSpec, Crew, Role, tool
 from crewmix.definitions.project import Project
 from crewmix.definitions.spec import ModelSpec
 from crewmix.errors import CrewmixError, ModelError
-from crewmix.journal.events import Event, ModelRetried
+from crewmix.journal.events import Event, MemberFailed, ModelRetried
 from crewmix.journal.store import SqliteStore
 from crewmix.models import paying
 from crewmix.models.retry import pause
@@ -224,10 +224,13 @@ def measure(fault: str, place: str, *, lasting: bool) -> Case:
 def _read_failures(case: Case, folder: Path, run_id: str) -> None:
     """How the last call that failed did so, from the journal."""
     store = SqliteStore(folder / ".crewmix" / "crewmix.db")
-    failures = [json.loads(row.failure) for row in store.recordings(run_id) if row.failure and row.response is None]
+    calls = [row for row in store.recordings(run_id) if row.key.kind == "model" and row.response is None]
+    failures = [json.loads(row.failure) for row in calls if row.failure]
     store.close()
     if failures:
         case.error, case.hint = failures[-1]["code"], failures[-1]["hint"] or ""
+    else:
+        case.error = next((event.code for event in case.events if isinstance(event, MemberFailed)), "")
 
 
 def _run(case: Case, work: Callable[[], RunResult], *, again: bool = False) -> None:

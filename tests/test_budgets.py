@@ -105,7 +105,8 @@ def test_a_crew_that_works_a_role_cannot_use_what_the_crew_around_it_keeps(tmp_p
     inner = "roles: [{name: x, role: X, goal: G}, {name: y, role: Y, goal: G}]\nplan: none\nchat: {pattern: vote}\n"
     (folder / "pair.yaml").write_text(inner)
     outer = (
-        "roles:\n  - {name: pair, role: Pair, goal: G, crew: pair}\n  - {name: solo, role: Solo, goal: G}\n  - {name: last, role: L, goal: G}\n"
+        "roles:\n  - {name: pair, role: Pair, goal: G, crew: pair}\n"
+        "  - {name: solo, role: Solo, goal: G}\n  - {name: last, role: L, goal: G}\n"
         "plan: none\n"
     )
     (folder / "outer.yaml").write_text(outer + "budget: {calls: 5, keep_for_synthesis: 0.5}\n")
@@ -248,7 +249,7 @@ def test_the_time_of_earlier_processes_counts_and_the_time_between_them_does_not
     with Provider(Fault("hang")) as provider:
         models = {"default": {"model": provider.model, "price": (0, 0)}}
         team = Crew(models=models, project=tmp_path, roles=[role("ann")], plan="none", budget={"seconds": 0.4})
-        with pytest.raises(BudgetExceededError, match="seconds budget of run is used up: 0.4 allowed"):
+        with pytest.raises(BudgetExceededError, match=r"seconds budget of run is used up: 0\.4 allowed"):
             team.run("Why?")
         assert len(provider.bodies) == 1
         row = find_run(Project(tmp_path), "last")

@@ -1,4 +1,4 @@
-"""Every fault of a provider at every place of a run: bounded requests, a typed end, nothing lost, and the page tells the truth."""
+"""Every fault of a provider at every place of a run: bounded requests, a typed end, nothing lost, and a page that says so."""
 
 from __future__ import annotations
 

@@ -92,8 +92,8 @@ ODD += [
     "roles.writer.llm=x",
 ]
 BASE = {
-    **dict.fromkeys(["show", "resume", "replay", "fork", "export", "answer"], ["last"]),
-    **dict.fromkeys(["run", "estimate"], ["talk", "Why?"]),
+    **{name: ["last"] for name in ("show", "resume", "replay", "fork", "export", "answer")},
+    **{name: ["talk", "Why?"] for name in ("run", "estimate")},
     "diff": ["last", "last"],
     "import": ["run.jsonl"],
     "init": ["new"],

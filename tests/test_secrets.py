@@ -8,6 +8,7 @@ import json
 import os
 import re
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crewmix import Crew, Role
+from crewmix.definitions.spec import ModelSpec
+from crewmix.errors import RunError
 from crewmix.journal.redact import MASK, Redactor, StreamRedactor
 from support.command import crewmix
 from support.fuzz import command
@@ -290,6 +294,29 @@ def test_a_key_written_into_a_crew_file_is_refused_without_repeating_it(tmp_path
         done = crewmix(*arguments, cwd=tmp_path, check=2)
         assert "planted" not in done.stdout + done.stderr
         assert "a key must not stand in the file" in done.stdout + done.stderr
+
+
+def test_errors_and_events_given_to_python_hold_no_key(tmp_path: Path) -> None:
+    key = "given-in-python-0451"
+    seen: list[str] = []
+
+    def echo(body: dict[str, Any]) -> Fault:
+        sent = provider.requests[-1].headers["authorization"]
+        return Fault("status", status=401, body={"error": {"message": f"{sent!r} is wrong: {PEM} {UNKNOWN}"}})
+
+    with Provider(echo) as provider, mock.patch.dict(os.environ, ENVIRONMENT):
+        crew = Crew(
+            roles=[Role(role="Analyst", goal="Answer.")],
+            plan="none",
+            models={"default": ModelSpec(model=provider.model, api_key=key)},
+            project=tmp_path,
+        )
+        with pytest.raises(RunError) as failed:
+            crew.run(f"Why? {key}", on_event=lambda event: seen.append(repr(event)))
+    told = "\n".join([*seen, *traceback.format_exception(failed.value), repr(failed.value.as_dict())])
+    assert f"is wrong: {MASK}" in told
+    for secret in [key, PEM, *BY_LOOKS]:
+        assert not [way for way in written(secret) if way in told]
 
 
 # -- what is hidden and what is not ---------------------------------------------------------------------------------------

@@ -107,7 +107,8 @@ class Crew:
             paths = tuple(Path(folder).expanduser().resolve() for folder in knowledge)
             _require(paths)
             definition = replace(definition, knowledge=paths)
-        definition = with_budget(definition, budget)
+        if budget is not None:
+            definition = with_budget(definition, budget, definition.budget)
         crew = cls.__new__(cls)
         options = {
             "name": str(definition.path or name),
@@ -287,15 +288,20 @@ class Crew:
         from crewmix.tools.people import People
 
         inputs = {**self._inputs, **(options.get("inputs") or {})}
-        budget = options.get("budget")
+        kept: dict[str, Any] = {**self._options, "inputs": inputs}
+        crew, budget = self._definition, options.get("budget")
         shared = budget if isinstance(budget, Budget) else None
+        if budget is not None and not isinstance(budget, Budget):
+            before = resumes.definition["crew"]["budget"] if resumes is not None else crew.budget
+            crew = with_budget(crew, budget, before)
+            kept["budget"] = crew.budget and crew.budget.model_dump(mode="json")
         launch = Launch(
-            crew=self._definition if isinstance(budget, Budget) else with_budget(self._definition, budget),
+            crew=crew,
             project=self._project,
             models={**self._definition.models, **self._objects},
             tools=await self._loaded_tools(),
             inputs=inputs,
-            options={**self._options, "inputs": inputs},
+            options=kept,
             given=given,
             on_event=options.get("on_event"),
             deltas=options.get("deltas", False),
@@ -328,12 +334,14 @@ def _given(tools: Sequence[object], objects: Iterable[str], pattern: PatternSour
     return sorted([*tool_names(tools), *objects, *(["pattern"] if pattern is not None else [])])
 
 
-def with_budget(definition: CrewDefinition, budget: BudgetSpec | Mapping[str, Any] | None) -> CrewDefinition:
-    """The crew with other limits in the places of those of its own budget that `budget` names."""
-    if budget is None:
-        return definition
+def with_budget(
+    definition: CrewDefinition,
+    budget: BudgetSpec | Mapping[str, Any],
+    before: BudgetSpec | Mapping[str, Any] | None,
+) -> CrewDefinition:
+    """The crew with other limits in the places of those of its own budget that `budget` names; `"+0.20"` adds to `before`."""
     own = definition.budget or BudgetSpec()
-    return replace(definition, budget=own.model_copy(update=raised(budget, definition.budget)))
+    return replace(definition, budget=own.model_copy(update=raised(budget, before)))
 
 
 def _project(place: str | Path | Project | None) -> Project:

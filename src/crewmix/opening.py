@@ -107,7 +107,7 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any], given: Collectio
     """What is no longer as it was when the run began, but for what was changed on purpose."""
     found = [*changes(before["crew"], now["crew"])]
     for part in ("inputs", "tools"):
-        found += [f"{part}.{place}" for place in changes(before[part], now[part]) if part in before]
+        found += [f"{part}.{place}" for place in changes(before.get(part, now[part]), now[part])]
     unmeant = [place for place in found if not any(place == g or place.startswith(f"{g}.") for g in given)]
     if unmeant:
         places = ", ".join(f"`{place}`" for place in unmeant)

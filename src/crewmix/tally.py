@@ -10,7 +10,8 @@ from crewmix.journal.events import Event, MemberFailed, ModelCalled, TaskFinishe
 from crewmix.journal.place import members_around
 from crewmix.journal.rows import Recording
 from crewmix.journal.run import Scope
-from crewmix.models.types import ModelReply, Usage
+from crewmix.models.kept import kept_reply
+from crewmix.models.types import Usage
 from crewmix.orchestrate import Outcome
 from crewmix.result import RunResult, Status
 
@@ -31,7 +32,7 @@ class Tally:
         for call in calls:
             if call.response is None or call.inherited:
                 continue
-            reply = ModelReply.from_dict(json.loads(call.response))
+            reply = kept_reply(json.loads(call.response), call.key.scope)
             if not reply.cached:
                 self._count(reply.usage, reply.cost)
 

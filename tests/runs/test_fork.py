@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from crewmix import BudgetSpec, Crew, ModelReply, Role, Task
+from crewmix import BudgetSpec, Crew, ModelReply, Role, Task, tool
 from crewmix.definitions.project import Project
 from crewmix.errors import (
     BudgetExceededError,
@@ -21,7 +21,7 @@ from crewmix.errors import (
 )
 from crewmix.journal.events import RunStarted
 from crewmix.journal.open import open_store
-from crewmix.models.types import Usage
+from crewmix.models.types import ToolCall, Usage
 from crewmix.runs import find_run, list_runs, resume, run_events
 from crewmix.runs.fork import fork
 from crewmix.runs.replay import replay
@@ -289,6 +289,37 @@ def test_an_unknown_place_or_run_is_named(tmp_path):
         fork(Project(tmp_path), "last", scope="task.anser")
     with pytest.raises(NotFoundError):
         fork(Project(tmp_path), "20000101")
+
+
+def test_a_role_with_tools_takes_its_turn_again_but_the_tool_does_not_run_again(tmp_path):
+    notes = []
+
+    @tool(risk="write")
+    def note(text: str) -> str:
+        """Write a line into the notebook."""
+        notes.append(text)
+        return "written"
+
+    def answer(request):
+        if request.tools and not any(m.role == "tool" for m in request.messages):
+            return ModelReply("", (ToolCall("1", "note", '{"text": "once"}'),), "tool_calls", Usage(10, 10))
+        return ModelReply(speaking(request), usage=Usage(10, 10), cost=Decimal("0.01"))
+
+    model = FunctionModel(answer)
+    roles = [Role(name="zoe", role="Zoe", goal="Answer", tools=("note",)), ROLES[1]]
+    first = crew(model, tmp_path, roles=roles, tools=[note], approve=[{"tools": "*", "by": "always"}]).run("Why?")
+    project, given = Project(tmp_path), {"models": {"default": model}, "tools": [note]}
+    assert notes == ["once"] and asked(model).count("zoe") == 2
+    model.requests.clear()
+    fork(project, first.run_id, **given)
+    assert model.requests == [], "the turn was taken over whole"
+    second = fork(project, first.run_id, scope="task.answer/chat/round.1/zoe/model", **given)
+    assert asked(model) == ["zoe", "zoe"] and notes == ["once"]
+    assert second.messages == first.messages
+    fork(project, first.run_id, settings=["roles.zoe.temperature=0.5"], **given)
+    assert asked(model) == ["zoe"] * 4 and notes == ["once"]
+    with pytest.raises(UsageError, match="note"):
+        fork(project, first.run_id, models={"default": model})
 
 
 def test_fork_on_the_command_line(tmp_path):

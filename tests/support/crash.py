@@ -9,7 +9,6 @@ with Mortals() as mortals:
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import json
 import os
@@ -23,7 +22,6 @@ import threading
 import traceback
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from support.command import REPOSITORY, environment
@@ -76,7 +74,14 @@ class Mortals:
 
 def _serve(address: str) -> None:
     """Fork a process for each job; a process that dies closes its line, which is all the news there is."""
-    _warm_up()
+    from crewmix.models.adapters.crewai_silence import load_crewai
+
+    load_crewai()
+    import crewmix.agents.crewai_turn
+    import crewmix.chat.autogen_chat
+    import crewmix.session  # noqa: F401
+    import support.crash_crew  # noqa: F401
+
     gc.collect()
     gc.freeze()  # what is shared with the forked processes stays shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -90,31 +95,6 @@ def _serve(address: str) -> None:
                 door.close()
                 _work(line)
             line.close()
-
-
-def _warm_up() -> None:
-    """Do everything that a process does only once, and leave no thread behind that a forked process would miss."""
-    from crewai.events import crewai_event_bus
-
-    from crewmix import loop
-    from crewmix.agents import crewai_actor
-    from crewmix.journal import open as opened
-    from support.crash_crew import make_crew, write_project
-
-    async def run(folder: Path) -> None:
-        loop._home.started, loop._home._process = asyncio.get_running_loop(), os.getpid()
-        crew, people = make_crew(write_project(folder))
-        await crew.arun("Shall we?", **people)
-
-    with TemporaryDirectory() as place:
-        asyncio.run(run(Path(place) / "p"))
-        for store in opened._stores.values():
-            store.close()
-    opened._stores.clear()
-    loop._home = loop._Home()
-    crewai_actor._pool().shutdown()
-    crewai_actor._pool.cache_clear()
-    crewai_event_bus._executor_initialized = False
 
 
 def _work(line: socket.socket) -> None:

@@ -118,8 +118,7 @@ class Fallbacks:
         said = (scope.run.run_id, given_up.name, to.name)
         if said not in self._said:
             self._said.add(said)
-            text = f"{to.model} was asked in the place of {given_up.model}, which gave no usable answer: {error}"
-            scope.emit(Warned(code="fallback", message=text))
+            scope.emit(Warned(code="fallback", message=f"{to.model} was asked instead: {error}"))
 
 
 def _can_mend(error: ModelError, given_up: Profile, other: Profile) -> bool:

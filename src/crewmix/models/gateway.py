@@ -25,11 +25,11 @@ from crewmix.errors import BadReplyError, NotFoundError, OutputLimitError, Stora
 from crewmix.journal.events import ModelCalled, Warned
 from crewmix.journal.run import Charge, Scope
 from crewmix.models import structured
-from crewmix.models.attempt import check_types
 from crewmix.models.cache import Cache, cache_key
 from crewmix.models.drivers.choice import driver_for
 from crewmix.models.drivers.faults import ADVICE
 from crewmix.models.fallback import Fallbacks
+from crewmix.models.kept import kept_reply
 from crewmix.models.paying import PaidCall
 from crewmix.models.profile import Profile
 from crewmix.models.types import Model, ModelReply, ModelRequest, OnDelta
@@ -133,7 +133,7 @@ class Gateway:
             return (await self._cached(scope, profile, request, identity, charge, on_delta)).as_dict()
 
         outcome, recalled = await scope.paid_effect("model", identity, perform)
-        reply = _as_reply(scope, outcome)
+        reply = kept_reply(outcome, scope.path)
         if recalled and on_delta is not None and reply.text:
             on_delta(reply.text)
         self._announce(scope, profile, request, reply, recalled)
@@ -232,17 +232,6 @@ def _filled(profile: Profile, request: ModelRequest) -> ModelRequest:
         max_output_tokens=request.max_output_tokens or profile.output_cap,
         messages=tuple(replace(m, content=m.content.encode("utf-8", "replace").decode()) for m in request.messages),
     )
-
-
-def _as_reply(scope: Scope, outcome: Any) -> ModelReply:
-    """The reply that the journal holds."""
-    try:
-        reply = ModelReply.from_dict(outcome)
-        check_types(reply)
-        return reply
-    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-        what = f"what the journal holds at {scope.path} is no answer of a model"
-        raise StorageError(what, hint="fork the run from there: `crewmix fork RUN --from PLACE` asks again") from error
 
 
 def _with_schema(profile: Profile, request: ModelRequest) -> ModelRequest:

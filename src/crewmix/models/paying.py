@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from crewmix.errors import BudgetExceededError, ModelError, OutputLimitError
+from crewmix.journal.budget import Amount
 from crewmix.journal.events import CallShortened, ModelRetried
 from crewmix.journal.run import Charge, Scope
 from crewmix.models import prices, tokens
@@ -95,11 +96,12 @@ class PaidCall:
     def _size(self) -> Size:
         most_input = tokens.most_input(self._request)
         least = MIN_REASONING_OUTPUT if self._profile.reasoning else MIN_OUTPUT
-        return Size(
-            worst=functools.cache(lambda output: worst_case(self._profile, most_input, output)),
-            output=self._wanted,
-            least=min(least, self._wanted),
-        )
+
+        @functools.cache
+        def worst(output: int) -> Amount:
+            return worst_case(self._profile, most_input, output)
+
+        return Size(worst, self._wanted, min(least, self._wanted))
 
     async def _attempt(
         self, booking: Booking, charge: Charge, on_delta: OnDelta | None, deadline: Deadline

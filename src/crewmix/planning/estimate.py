@@ -98,7 +98,9 @@ def estimate(
     """
     cast = Cast(crew, profiles, teams or {})
     expected, worst = (_case(cast, goal, Meter(price, worst=worst), pattern) for worst in (False, True))
-    limits = crew.budget.model_dump(exclude={"unpriced", "keep_for_synthesis"}, exclude_none=True) if crew.budget else {}
+    limits = (
+        crew.budget.model_dump(exclude={"unpriced", "keep_for_synthesis"}, exclude_none=True) if crew.budget else {}
+    )
     return Estimate(
         expected=expected[0],
         worst=worst[0],

@@ -168,7 +168,7 @@ def _require(
     if missing:
         raise UsageError(
             f"run {row.run_id} was started with tools, models, keys or a pattern given in Python: {', '.join(missing)}",
-            hint="pass them to `crewmix.runs.resume(…, tools=[…], models={…}, pattern=…)`",
+            hint="give them again in Python: `crewmix.runs.resume(…, tools=[…], models={…}, pattern=…)`, or `fork` likewise",
         )
 
 

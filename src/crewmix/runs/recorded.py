@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from crewmix.errors import StorageError
 from crewmix.journal.events import EVENTS
 from crewmix.journal.rows import Recording, RunRow
+from crewmix.models.kept import kept_reply
 from crewmix.models.types import ModelReply
 from crewmix.result import RunResult
 
@@ -91,7 +92,8 @@ def recorded_reply(recording: Recording) -> ModelReply | None:
     if recording.response is None:
         return None
     try:
-        return _reader(ModelReply).validate_json(recording.response)
+        _reader(ModelReply).validate_json(recording.response)
+        return kept_reply(json.loads(recording.response), recording.key.scope)
     except ValidationError as error:
         raise StorageError(f"the answer at {recording.key.scope} is damaged: {fault(error)}") from None
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crewmix.errors import BudgetExceededError, FencedError, RunCancelledError, StorageError, WaitingError
-from crewmix.journal.events import ToolCalled
+from crewmix.journal.events import ToolCalled, Warned
 from crewmix.tools.arguments import check_arguments
 from crewmix.tools.base import Tool, ToolContext, ToolErrorCode, ToolResult
 from crewmix.tools.consent import refusal
@@ -65,6 +65,10 @@ async def call(
         return presentable(result, context.scope.run.redactor).as_dict()
 
     request = {"tool": tool.name, "arguments": checked.data}
+    begun = context.scope.run.upcoming(context.scope, "tool", request)
+    if tool.risk != "read" and begun is not None and begun.response is None:
+        text = f"{tool.name} was at work when the run was interrupted; it may have done its work, and runs again"
+        context.scope.emit(Warned(code="tool_again", message=text))
     outcome, recalled = await context.scope.effect("tool", request, perform)
     return _announce(context, tool.name, checked.data, ToolResult.from_dict(outcome), recalled=recalled)
 

@@ -28,13 +28,14 @@ class TurnAborted(HookAborted):
     """Ends a crewAI task at once: crewAI neither retries a `HookAborted` nor shows it to the model.
 
     Args:
-        message: Why.
+        message: Why, where no error says it.
         code: A stable code for the turn's failure.
         error: The error behind it, where there is one.
     """
 
     def __init__(self, message: str, code: str, error: CrewmixError | None = None) -> None:
-        super().__init__(message)
+        # crewAI searches the text of every error for words that would make it go on by itself, so a provider's stay out of it.
+        super().__init__(message if error is None else "the model gave no usable answer")
         self.code = code
         self.error = error
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,8 @@ class OpenAIDriver:
             sent = not isinstance(error, aiohttp.ConnectionTimeoutError)
             raise self._error(ModelTimeoutError, f"no answer within {profile.timeout:g} s", sent=sent) from error
         except aiohttp.ClientConnectorError as error:
-            why = quote(str(error.os_error.strerror or error.os_error))
+            number = error.os_error.errno or 0
+            why = os.strerror(number) if number > 0 else quote(str(error.os_error.strerror or error.os_error))
             raise self._error(
                 ModelUnavailableError, f"no connection to {profile.base_url}: {why}", sent=False
             ) from error

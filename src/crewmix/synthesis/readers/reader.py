@@ -131,7 +131,7 @@ class Reader(Asker):
             try:
                 return await work(room)
             except ContextTooLongError as error:
-                if room <= LEAST_ROOM:
+                if min(room, overflow.total(pieces)) <= LEAST_ROOM:
                     raise
                 room = max(LEAST_ROOM, min(room, overflow.total(pieces)) // 2)
                 text = f"{self.model} takes less than it is said to ({error.message}): the drafts are given {room:,} tokens"
