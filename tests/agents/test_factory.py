@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from crewmix.agents.crewai_actor import CrewAIActor
 from crewmix.agents.direct import DirectActor
 from crewmix.agents.factory import make_actor
 from crewmix.agents.human import HumanActor
+from crewmix.agents.kept_turn import KeptTurns
 from crewmix.definitions.spec import Role
 from crewmix.errors import NotFoundError
 from crewmix.tools.base import Tool
@@ -40,9 +40,9 @@ def test_every_role_gets_the_actor_it_needs(stage: Stage):
 
     assert {name: type(actor) for name, actor in actors.items()} == {
         "thinker": DirectActor,
-        "searcher": CrewAIActor,
-        "careful": CrewAIActor,
-        "forced": CrewAIActor,
+        "searcher": KeptTurns,
+        "careful": KeptTurns,
+        "forced": KeptTurns,
         "anna": HumanActor,
     }
 

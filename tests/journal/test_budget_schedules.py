@@ -84,6 +84,9 @@ class Memory(SqliteStore):
 class Trusting(Redactor):
     """There are no secrets here, and looking for them would take most of the time."""
 
+    def __init__(self):
+        pass
+
     def text(self, text):
         return text
 
@@ -217,11 +220,11 @@ class Schedule:
         self.store, self.dice = store, dice
         self.bank = Bank(dice)
         self.bank.store = store
-        self.runs = [f"{number}.{n}" for n in range(1 + dice.below(2))]
+        self.runs = [f"{number}.{n}" for n in range(dice.of((1, 1, 1, 2)))]
         self.run_budget, self.task_budget, self.purse = (a_budget(dice, scale) for scale in (2, 1, 1))
         self.shared_budget = a_budget(dice, 2)
-        self.calls = [a_call(dice, n) for n in range(1 + dice.below(5))]
-        self.kills = [dice.of((3, 7, 12, 30)) for _ in range(dice.of((0, 0, 1, 2)))]
+        self.calls = [a_call(dice, n) for n in range(1 + dice.below(4))]
+        self.kills = [dice.of((3, 7, 12, 30)) for _ in range(dice.of((0, 0, 0, 1, 1, 2)))]
 
     async def work(self) -> None:
         for run in self.runs:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crewmix import ChatSpec, Crew, Role, SynthesisSpec, tool
+from crewmix import ChatSpec, Crew, Role, SynthesisSpec
 from crewmix.cli.app import run_app
 from crewmix.definitions.project import Project
 from crewmix.errors import ModelUnavailableError, NotFoundError, RunFileError, UsageError
@@ -139,20 +139,17 @@ def test_another_run_of_that_id_is_refused_unless_it_gets_a_new_id(talked, tmp_p
 
 
 def machine_crew(folder: Path, docs: Path, asked: list[str]) -> Crew:
-    @tool
-    def place() -> str:
-        """Where the notes are."""
-        return f"{folder}/notes.txt and {Path.home()}/other.txt"
+    """Two members; what the first one says, which the second one reads, names folders of this machine."""
 
     def answer(request):
         asked.append(request.messages[-1].content)
-        return speaking(request)
+        return f"{speaking(request)}: it is in {folder}/notes.txt and {Path.home()}/other.txt"
 
     models = {"default": FunctionModel(answer)}
     roles = [Role(role=name, goal="Answer") for name in ("Ann", "Bob")]
     docs.mkdir(parents=True, exist_ok=True)
     (docs / "a.md").write_text("The gate opens at seven.\n")
-    return Crew(roles=roles, plan="none", models=models, project=folder, tools=[place], knowledge=[str(docs)])
+    return Crew(roles=roles, plan="none", models=models, project=folder, knowledge=[str(docs)])
 
 
 def test_folders_of_the_machine_are_not_in_the_file(tmp_path):
@@ -161,7 +158,7 @@ def test_folders_of_the_machine_are_not_in_the_file(tmp_path):
     machine_crew(folder, outside, []).run(f"What is in {folder}/notes.txt?")
     file = export_run(Project(folder), "last", tmp_path / "run.jsonl")
     text = file.read_text()
-    assert str(tmp_path) not in text
+    assert str(tmp_path) not in text and str(Path.home()) not in text
     assert lines_of(file)[1]["definition"]["crew"]["knowledge"] == ["<<crewmix:project>>/papers"]
     other = empty_project(tmp_path / "elsewhere" / "theirs")
     import_run(other, file)
