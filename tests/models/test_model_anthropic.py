@@ -437,3 +437,17 @@ async def test_which_way_is_taken_is_told():
         async with claude(provider) as here:
             assert here.gateway.profile("default").why.endswith("over the Messages API")
             assert (await here.ask()).text == "ok: hello"
+
+
+async def test_the_environment_may_name_another_address():
+    environ = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": "http://gateway.internal/anthropic/"}
+    found = (await resolve.resolve({"default": "auto"}, environ=environ, probe=False))["default"]
+    assert (found.base_url, found.api_key, found.protocol) == ("http://gateway.internal/anthropic", KEY, "messages")
+    assert found.why == "ANTHROPIC_API_KEY is set; over the Messages API"
+
+
+@pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/"])
+async def test_an_address_means_the_same_with_and_without_v1(end):
+    with AnthropicProvider() as provider:
+        async with world("anthropic/claude-haiku-4-5", base_url=provider.url + end) as here:
+            assert (await here.ask()).text == "ok: hello"

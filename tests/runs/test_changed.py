@@ -26,7 +26,7 @@ from support.random_crews import random_crew
 from support.scripted_project import write_project
 
 SOME = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     database=None,

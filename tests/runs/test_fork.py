@@ -33,7 +33,7 @@ from support.scripted_project import write_project
 
 ROLES = [Role(name=name, role=name.title(), goal="Answer") for name in ("zoe", "adam")]
 SOME = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     database=None,

@@ -183,7 +183,10 @@ def first(lines: Lines, kind: str) -> dict[str, Any]:
         (lambda ls: first(ls, "run").update(extra=1), "`extra`: Extra inputs are not permitted"),
         (lambda ls: first(ls, "effect").update(occurrence=10**30), "`occurrence`"),
         (lambda ls: first(ls, "effect").update(spent={"calls": 1, "tokens": 1, "usd": "NaN", "by": []}), "`spent.usd`"),
-        (lambda ls: first(ls, "effect").update(spent={"calls": -1, "tokens": 1, "usd": "1", "by": []}), "`spent.calls`"),
+        (
+            lambda ls: first(ls, "effect").update(spent={"calls": -1, "tokens": 1, "usd": "1", "by": []}),
+            "`spent.calls`",
+        ),
         (lambda ls: first(ls, "effect").update(failure={"code": "model"}), "KeyError: 'message'"),
         (lambda ls: first(ls, "effect").update(response={"text": 1}), "the answer at "),
         (lambda ls: first(ls, "effect").update(response=None), "the answer at "),
@@ -205,7 +208,22 @@ def test_a_mistake_is_named_with_its_line(
 
 
 VALUES: list[Any] = [
-    *(None, True, 0, -1, 10**30, 1.5, 1e300, "", "x", "\ud800", "a\x00b", "<<crewmix:project>>", "../../etc", "9" * 5000),
+    *(
+        None,
+        True,
+        0,
+        -1,
+        10**30,
+        1.5,
+        1e300,
+        "",
+        "x",
+        "\ud800",
+        "a\x00b",
+        "<<crewmix:project>>",
+        "../../etc",
+        "9" * 5000,
+    ),
     *([], {}, [[[]]], [None], {"": 0}, {"type": "end"}, ["x", {"a": "b"}]),
 ]
 
@@ -262,7 +280,12 @@ def used(project: Project, run_id: str, data: st.DataObject) -> None:
     assert import_run(again, file).new
     assert command("export", run_id, "-o", "-", project=again.root) == (0, told)
     close(again)
-    looking = (("runs",), ("show", run_id, "--events", "--drafts"), ("show", run_id, "--cost"), ("show", run_id, "--json"))
+    looking = (
+        ("runs",),
+        ("show", run_id, "--events", "--drafts"),
+        ("show", run_id, "--cost"),
+        ("show", run_id, "--json"),
+    )
     working = (("replay", run_id), ("diff", run_id, run_id), ("fork", run_id), ("resume", run_id))
     for arguments in (*looking, data.draw(st.sampled_from(working))):
         command(*arguments, project=project.root)

@@ -99,7 +99,9 @@ def test_one_damaged_run_leaves_the_others_usable(kept: Project, tmp_path: Path)
         newest, other = list_runs(project)
         assert (newest.status, other.status) == (DAMAGED, "done")
         code, told = command("show", "last", project=project.root)
-        assert code == 1 and newest.run_id in told and "`definition` is no JSON" in told and project.database.name in told
+        assert (
+            code == 1 and newest.run_id in told and "`definition` is no JSON" in told and project.database.name in told
+        )
         assert command("show", other.run_id, project=project.root)[0] == 0
         assert command("resume", other.run_id, project=project.root)[0] == 0
         command("runs", "--prune", "--status", DAMAGED, "--yes", project=project.root)

@@ -32,7 +32,7 @@ from support.scripted_project import write_project
 
 ROLES = [Role(name=name, role=name.title(), goal="Answer") for name in ("zoe", "adam")]
 SOME = settings(
-    max_examples=120,
+    max_examples=80,
     deadline=None,
     derandomize=True,
     database=None,

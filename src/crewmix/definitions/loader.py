@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -109,7 +110,7 @@ class Loader:
             root=self.project.root,
             complete=all(roles) and all(tasks) and all(node.at(f).size for f in ("roles", "tasks") if f in node.fields),
         )
-        named = dict.fromkeys((*spec.models, *(name for name, _ in model_uses(parts))))
+        named = self._named_models(parts)
         self.known_models |= named.keys()
         parts = replace(parts, models={**parts.models, **{n: m for n, m in self.models.items() if n in named}})
         self.reader.add(check_crew(parts, self.environ))
@@ -139,6 +140,19 @@ class Loader:
             crews={name: crew for name, crew in crews.items() if crew is not None},
             files=tuple(self.reader.files),
         )
+
+    def _named_models(self, parts: Parts) -> dict[str, None]:
+        """The models the crew has or names, and those that the ones given at the start lead to."""
+        known = {**parts.models, **self.models}
+        found: dict[str, None] = {}
+        waiting = deque([*parts.spec.models, *(name for name, _ in model_uses(replace(parts, models={})))])
+        while waiting:
+            name = waiting.popleft()
+            if name in known and name not in found:
+                waiting += known[name].fallback
+                waiting += [known[name].model] if known[name].model in known else []
+            found[name] = None
+        return found
 
     def _team(self, member: Member) -> CrewDefinition | None:
         """The crew that works a role; None when there is a problem, which is told at the role or in that crew's files."""

@@ -199,6 +199,8 @@ def _hint(error: Exception) -> str | None:
         return "free some space and resume the run"
     if "locked" in text or "busy" in text:
         return "another program holds the file; close it and resume the run"
+    if "readonly" in text or "I/O error" in text or "unable to open" in text:
+        return "see to the disk and the file's permissions, and resume the run"
     if "not a database" in text or "malformed" in text:
         return "the file is damaged or no journal; move it away, and `crewmix import` runs you have exported"
     return None

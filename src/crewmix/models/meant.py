@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from crewmix.definitions.check_models import is_model_string
 from crewmix.definitions.spec import ModelSpec
 from crewmix.errors import ModelSetupError
 from crewmix.models.types import Model
@@ -18,7 +19,7 @@ def meant(name: str, specs: Mapping[str, ModelSpec | str | Model]) -> tuple[Mode
     spec, seen = specs[name], [name]
     while isinstance(spec, str | ModelSpec):
         target = spec if isinstance(spec, str) else spec.model
-        if target in ("auto", seen[-1]) or target not in specs:
+        if target == "auto" or target not in specs or (target == seen[-1] and is_model_string(target)):
             break
         if target in seen:
             raise ModelSetupError(f"it leads back to itself: {' -> '.join([*seen, target])}")

@@ -6,7 +6,7 @@ import json
 from functools import cache
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from crewmix.errors import StorageError
 from crewmix.journal.events import EVENTS
@@ -14,6 +14,7 @@ from crewmix.journal.rows import Recording, RunRow
 from crewmix.models.kept import kept_reply
 from crewmix.models.types import ModelReply
 from crewmix.result import RunResult
+from crewmix.runs.shapes import Definition
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ def checked_row(row: RunRow) -> RunRow:
         StorageError: They are not.
     """
     try:
-        _reader(_Definition).validate_python(row.definition)
+        Definition.model_validate(row.definition)
     except ValidationError as error:
         raise StorageError(f"the definition of run {row.run_id} is damaged: {fault(error)}") from None
     recorded_result(row)
@@ -42,31 +43,6 @@ def readable(event: dict[str, Any]) -> dict[str, Any]:
     except ValidationError:
         return {"type": "Unreadable", "text": json.dumps(event), "seq": event["seq"]}
     return event
-
-
-class _Loaded(BaseModel):
-    """How a crew was loaded from its files; see `Crew.load`."""
-
-    name: str
-    models: dict[str, str | dict[str, Any]]
-    inputs: dict[str, str]
-    knowledge: list[str] | None
-    budget: dict[str, Any] | None
-    python: list[str]
-
-
-class _Built(BaseModel):
-    """How a crew was built in Python."""
-
-    name: None = None
-    python: list[str] = []
-
-
-class _Definition(BaseModel):
-    """What a run is kept with, as far as every version writes it."""
-
-    crew: dict[str, Any]
-    options: _Loaded | _Built
 
 
 def recorded_result(row: RunRow) -> RunResult | None:
