@@ -79,6 +79,37 @@ def test_nothing_is_kept_where_no_synthesis_asks_a_model(fields, calls, tmp_path
     assert (result.stopped_by, len(model.asked("speak"))) == ("budget", calls)
 
 
+def own_pattern(chat):
+    return None if chat.round == 9 else chat.members[0]
+
+
+GRAPH = {"pattern": "graph", "max_turns": 9, "nodes": {"one": {"role": "ann"}, "two": {"role": "bob"}}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({}, True),
+        ({"chat": {**GRAPH, "edges": [{"from": "one", "to": "two"}]}}, False),
+        ({"chat": {**GRAPH, "edges": []}}, True),
+        ({"chat": {"pattern": "handoff"}}, False),
+        ({"pattern": own_pattern}, True),
+        ({"synthesis": {"method": "similarity"}}, False),
+    ],
+    ids=["round robin", "graph with one end", "graph with two ends", "handoff", "own pattern", "similarity"],
+)
+def test_a_share_is_kept_where_several_drafts_will_be_merged_by_a_model(fields, kept, tmp_path):
+    """One call, half of it kept, is none; without a share it is one."""
+    model = FunctionModel(parrot)
+    team = crew(model, tmp_path, "ann", "bob", budget={"calls": 1, "keep_for_synthesis": 0.9}, **fields)
+    if kept:
+        with pytest.raises(BudgetExceededError, match="0 of 1 allowed before the synthesis"):
+            team.run("Why?")
+    else:
+        assert team.run("Why?").stopped_by == "budget"
+    assert len(model.requests) == (0 if kept else 1)
+
+
 def test_a_share_is_kept_for_the_final_synthesis_of_tasks(tmp_path):
     model = FunctionModel(parrot)
     tasks = [{"id": f"t{n}", "description": f"Part {n}"} for n in range(1, 7)]

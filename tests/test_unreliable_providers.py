@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from crewmix.definitions.project import Project
 from crewmix.definitions.spec import ModelSpec
 from crewmix.errors import DefinitionError, RunError
 from crewmix.journal.events import CircuitOpened, ModelFellBack, TextDelta
+from crewmix.models import breaker
 from crewmix.models.breaker import FAILURES
 from crewmix.runs import find_run, list_runs
+from support.clock import Clock
 from support.model_world import no_waiting
 from support.provider import Fault, Provider, Reply, last_text
 
@@ -105,6 +108,8 @@ async def test_cancelled_anywhere_a_run_with_fallbacks_goes_on_and_pays_nothing_
 def test_many_runs_leave_a_provider_alone_that_is_down_and_go_on_when_it_is_back(tmp_path, monkeypatch):
     """Ten runs at once, then each resumed in the same process: no waiting for what happened before."""
     no_waiting(monkeypatch)
+    clock = Clock()
+    monkeypatch.setattr(breaker, "Breaker", partial(breaker.Breaker, clock=lambda: clock.now, wait=clock.wait))
 
     async def work() -> list[BaseException | Any]:
         return await asyncio.gather(*(team.arun(f"How many {n}?") for n in range(10)), return_exceptions=True)
@@ -115,8 +120,10 @@ def test_many_runs_leave_a_provider_alone_that_is_down_and_go_on_when_it_is_back
         assert all(isinstance(error, RunError) for error in failed)
         assert len(first.bodies) < 30
         first.script(good)
+        waited = clock.now
         for row in list_runs(Project(tmp_path)):
             assert team.resume(row).status == "done"
+        assert clock.now == waited
 
 
 def test_text_of_a_model_that_is_given_up_is_followed_by_the_event_that_voids_it(tmp_path):

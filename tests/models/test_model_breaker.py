@@ -25,25 +25,12 @@ from crewmix.journal.store import SqliteStore
 from crewmix.models import breaker as module
 from crewmix.models.breaker import FAILURES, LONGEST_OPEN, OPEN_SECONDS, PATIENCE, Breaker
 from crewmix.models.profile import Profile
+from support.clock import Clock
 from support.model_world import no_waiting, world
 from support.provider import Fault, Provider
 
 ALONE = Profile("default", "x/m", "x", "m", base_url="http://x/v1")
 BACKED = Profile("default", "x/m", "x", "m", base_url="http://x/v1", fallback=("other",))
-
-
-class Clock:
-    """Time that passes only when somebody waits, or when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.waits: list[float] = []
-
-    async def wait(self, event: asyncio.Event, seconds: float) -> None:
-        self.waits.append(seconds)
-        await asyncio.sleep(0)
-        if not event.is_set():
-            self.now += seconds
 
 
 class Bench:
