@@ -149,7 +149,17 @@ def test_no_arguments_break_a_command(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--help"], ["-h"], ["--version"], ["nothing"], ["--", "run"], ["run", "run", "run"]]
+    "arguments",
+    [
+        [],
+        ["--help"],
+        ["-h"],
+        ["--version"],
+        ["nothing"],
+        ["--", "run"],
+        ["run", "run", "run"],
+        ["models", "--project", "a" * 5000],
+    ],
 )
-def test_no_command_at_all(arguments: list[str], folder: Path) -> None:
+def test_odd_command_lines(arguments: list[str], folder: Path) -> None:
     command(arguments, folder)

@@ -64,8 +64,8 @@ async def test_two_hundred_runs_at_once_keep_to_one_budget(limits, tmp_path, mon
     assert all(used[name] <= limit for name, limit in size.items())
     assert billed.calls == shared.spent.calls and billed.tokens <= shared.spent.tokens
     assert billed.usd <= shared.spent.usd
-    assert max(used[name] / limit for name, limit in size.items()) > Decimal("0.75"), "most of it was used"
-    assert outcomes["partial"] + outcomes["BudgetExceededError"] > 0 and outcomes["done"] > 0
+    assert max(used[name] / limit for name, limit in size.items()) > Decimal("0.6"), "most of it was used"
+    assert outcomes["partial"] > 0, "the budget was too small for all"
     assert outcomes.total() == RUNS
     shares = ", ".join(f"{used[name]} of {limit} {name} billed" for name, limit in size.items())
     with capsys.disabled():

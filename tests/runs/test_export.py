@@ -225,7 +225,8 @@ def test_a_key_under_an_ordinary_name_is_not_in_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("LYON", "yes, the mayor says")
     folder = write_project(
         tmp_path / "p",
-        crews__keyed__yaml="roles: [writer]\nplan: none\nmodels:\n  default: {model: scripted/scripts/keyed.yaml, api_key: '${LYON}'}\n",
+        crews__keyed__yaml="roles: [writer]\nplan: none\n"
+        "models: {default: {model: scripted/scripts/keyed.yaml, api_key: '${LYON}'}}\n",
         scripts__keyed__yaml='rules:\n  - {text: "They told me: yes, the mayor says so."}\n',
     )
     Crew.load("keyed", project=folder).run(GOAL)

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from crewmix.definitions.project import Project
 from crewmix.errors import CrewmixError, RunFileError
-from crewmix.runs import list_runs
 from crewmix.runs import lines as limits
+from crewmix.runs import list_runs
 from crewmix.runs.export import run_lines
 from crewmix.runs.importing import import_run
 from support.commands_in_process import command
@@ -105,7 +105,7 @@ def test_lines_that_are_missing_doubled_or_swapped_are_noticed(text: str, target
     for place in range(len(lines) - 1):
         refused(target, "".join(lines[:place] + lines[place + 1 :]).encode(), tmp_path)
         refused(target, "".join(lines[: place + 1] + lines[place:]).encode(), tmp_path)
-        swapped = lines[:place] + [lines[place + 1], lines[place]] + lines[place + 2 :]
+        swapped = [*lines[:place], lines[place + 1], lines[place], *lines[place + 2 :]]
         refused(target, "".join(swapped).encode(), tmp_path)
 
 

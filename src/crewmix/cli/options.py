@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,7 +63,7 @@ def find_project(folder: Path | None) -> Project:
 
     if folder is None:
         return Project.find()
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # `Path.is_dir` raises for a name that is too long
         raise NotFoundError(
             f"there is no folder {str(folder)!r}", hint="`--project` names the folder that holds `crews/`"
         )

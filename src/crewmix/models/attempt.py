@@ -76,7 +76,7 @@ class Attempt:
         self.worst = worst_case(profile, self._most_input, self._cap)
         """The longest the prompt can be in tokens, the whole output limit of every answer, and the price of both."""
 
-    async def perform(self, charge: Charge, on_delta: OnDelta | None, deadline: Deadline | None = None) -> ModelReply:
+    async def perform(self, charge: Charge, on_delta: OnDelta | None, deadline: Deadline) -> ModelReply:
         """Send the request when the model's limits let it, and check what comes back.
 
         Args:
@@ -84,7 +84,7 @@ class Attempt:
                 count for an answer, a bare call for a refusal, and the worst case for an answer that was cut off, timed
                 out or cancelled, since the provider may have billed it.
             on_delta: Receives the text as it arrives.
-            deadline: The time that all attempts of the call have together; None = this is the only one.
+            deadline: The time that all attempts of the call have together.
 
         Raises:
             ModelError: There is no usable answer; its hint says what to do.
@@ -92,7 +92,7 @@ class Attempt:
             StorageError: The journal cannot be written; nothing was sent.
         """
         try:
-            reply = await self._let_through(charge, on_delta, deadline or Deadline(self._profile))
+            reply = await self._let_through(charge, on_delta, deadline)
             self._warn(reply, charge.current)
             if not self._request.tools:
                 reply = replace(reply, tool_calls=())

@@ -61,10 +61,17 @@ class Definition(BaseModel):
     crew: dict[str, Any]
     options: _Loaded | _Built
     inputs: dict[str, str] = {}
-    staff: _Staff = Field(default=None)
+    staff: _Staff = Field(default_factory=lambda: _Staff(profiles={}, teams={}))
     tools: dict[str, _Tool] = {}
     forked_from: str = ""
-    began: Definition = Field(default=None)
+    began: Definition | None = None
+
+    @field_validator("began")
+    @classmethod
+    def _is_given(cls, value: Definition | None) -> Definition:
+        if value is None:
+            raise ValueError("it is empty")
+        return value
 
 
 @cache
