@@ -9,7 +9,8 @@ from pathlib import Path
 from crewmix import Crew, ModelReply, Role, Task
 from crewmix.definitions.project import Project
 from crewmix.journal.events import Warned
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.journal.store import SqliteStore
 from crewmix.runs import export_run, import_run, replay, run_events
 

@@ -77,10 +77,10 @@ class Babbler:
         return mutated_text(said, draw) if isinstance(said, str) and draw.random() < 0.5 else str(said)
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", range(3))
 def test_a_run_of_babblers_ends_in_order(block: int, tmp_path: Path) -> None:
     worked = 0
-    for seed in range(block * 1000, block * 1000 + 45):
+    for seed in range(block * 1000, block * 1000 + 40):
         draw = random.Random(seed)
         fields: dict[str, Any] = random_crew(draw)
         fields["plan"] = draw.choice(["none", {"max_tasks": draw.randint(1, 4)}])
@@ -114,7 +114,7 @@ def test_a_run_of_babblers_ends_in_order(block: int, tmp_path: Path) -> None:
     ],
 )
 def test_one_that_always_babbles_stops_nobody_else(purpose: str, method: str, tmp_path: Path) -> None:
-    for said in [*JUNK, *(json.dumps(value) for value in VALUES)][:: 3 if purpose == "select" else 1]:
+    for said in [*JUNK, *(json.dumps(value) for value in VALUES)][:: 4 if purpose == "select" else 2]:
         moody = Moody(1)
         model = FunctionModel(
             lambda request, said=said, moody=moody: said if request.brief.purpose == purpose else moody(request)

@@ -10,7 +10,8 @@ from crewmix.definitions.seats import seats
 from crewmix.definitions.spec import BudgetSpec, Task
 from crewmix.journal.budget import Ledger
 from crewmix.journal.events import BudgetWarning
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.journal.shared import limits_of
 from crewmix.planning.keeping import will_merge
 from crewmix.planning.turns import Cast

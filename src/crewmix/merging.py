@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.errors import BudgetExceededError, CrewmixError, ModelError
 from crewmix.journal.events import Synthesised, Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.knowledge.sources import cited
 from crewmix.result import Merge
 from crewmix.synthesis.base import Answer, Desk, Draft, Question

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from crewmix.definitions.spec import Task
 from crewmix.errors import BudgetExceededError, CrewmixError, RunError, WaitingError
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.merging import merge_drafts
 from crewmix.planning.plan import make_plan
 from crewmix.result import Merge, TaskResult

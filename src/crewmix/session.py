@@ -22,7 +22,8 @@ from crewmix.errors import (
 )
 from crewmix.journal.events import RunFinished, RunStarted, Warned
 from crewmix.journal.redact import Redactor, learn
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.journal.secret_values import secrets_in
 from crewmix.launch import Launch
 from crewmix.ledgers import open_crew_ledger

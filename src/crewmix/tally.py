@@ -9,7 +9,7 @@ from decimal import Decimal
 from crewmix.journal.events import Event, MemberFailed, ModelCalled, TaskFinished, Warned
 from crewmix.journal.place import members_around
 from crewmix.journal.rows import Recording
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.models.kept import kept_reply
 from crewmix.models.types import Usage
 from crewmix.orchestrate import Outcome

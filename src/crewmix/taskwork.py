@@ -20,7 +20,7 @@ from crewmix.definitions.spec_chat import StopSpec
 from crewmix.errors import BudgetExceededError, ModelError, QuorumError, TaskError
 from crewmix.journal.budget import Ledger
 from crewmix.journal.events import DraftMade, TaskFinished, TaskStarted, Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.merging import merge_drafts
 from crewmix.models.tokens import at_most
 from crewmix.models.types import Brief

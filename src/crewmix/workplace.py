@@ -18,7 +18,7 @@ from crewmix.definitions.project import Project
 from crewmix.definitions.spec import Role
 from crewmix.errors import BudgetExceededError, FencedError, ReplayMissError, RunError, StorageError, WaitingError
 from crewmix.journal.events import Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.ledgers import open_crew_ledger, open_task_ledger, role_ledgers
 from crewmix.models.structured import wanted
 from crewmix.orchestrate import orchestrate

@@ -19,7 +19,8 @@ from crewmix.errors import BudgetExceededError, CrewmixError, ModelTimeoutError,
 from crewmix.journal.budget import Amount, Ledger, Limits
 from crewmix.journal.events import CallShortened
 from crewmix.journal.redact import Redactor
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.journal.shared import Budget, limits_of
 from crewmix.journal.store import SqliteStore
 from crewmix.ledgers import open_ledger

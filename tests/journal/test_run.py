@@ -8,7 +8,8 @@ import pytest
 from crewmix.errors import FencedError, NotFoundError, RunCancelledError, StorageError
 from crewmix.journal.events import EVENTS, Event, ModelCalled, TextDelta, Warned, event_from_dict
 from crewmix.journal.redact import Redactor
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.journal.store import SqliteStore
 
 

@@ -20,7 +20,8 @@ from crewmix.errors import (
 )
 from crewmix.journal.budget import Ledger
 from crewmix.journal.events import CircuitOpened
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.journal.store import SqliteStore
 from crewmix.models import breaker as module
 from crewmix.models.breaker import FAILURES, LONGEST_OPEN, OPEN_SECONDS, PATIENCE, Breaker

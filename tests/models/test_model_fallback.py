@@ -18,7 +18,8 @@ from crewmix.errors import (
 )
 from crewmix.journal.budget import Ledger, Limits
 from crewmix.journal.events import ModelCalled, ModelFellBack, ModelRetried, Warned
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.journal.store import SqliteStore
 from crewmix.models.breaker import FAILURES
 from crewmix.models.types import ToolSpec

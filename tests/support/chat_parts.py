@@ -25,7 +25,8 @@ from crewmix.chat.base import (
 )
 from crewmix.definitions.spec import Role
 from crewmix.journal.events import Event
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.journal.store import SqliteStore
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from crewmix.definitions.spec import ModelSpec
 from crewmix.journal.budget import Ledger
 from crewmix.journal.events import Event
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.journal.store import SqliteStore
 from crewmix.models import paying
 from crewmix.models.gateway import Gateway

@@ -10,7 +10,8 @@ from typing import Any
 
 from crewmix.definitions.spec import Role, SynthesisSpec
 from crewmix.journal.events import Event, Warned
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.journal.store import SqliteStore
 from crewmix.models.gateway import Gateway
 from crewmix.models.profile import Profile

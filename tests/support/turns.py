@@ -11,7 +11,8 @@ from crewmix.agents.base import Turn
 from crewmix.agents.prompts import role_prompt
 from crewmix.definitions.spec import Role
 from crewmix.journal.events import Event
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.journal.store import SqliteStore
 from crewmix.models.profile import Profile
 from crewmix.models.types import Brief, ModelReply, ModelRequest, OnDelta, ToolCall

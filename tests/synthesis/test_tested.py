@@ -15,7 +15,8 @@ from crewmix import ModelReply, Role
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.errors import ModelUnavailableError, QuorumError, SandboxUnavailableError
 from crewmix.journal.events import Event, Warned
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.journal.store import SqliteStore
 from crewmix.models.gateway import Gateway
 from crewmix.models.resolve import resolve

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from crewmix.journal.redact import Redactor
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.journal.store import SqliteStore
 from crewmix.tools.base import ToolContext
 from support.tool_session import Session, Start

@@ -516,7 +516,8 @@ async def test_a_redacted_result_is_the_same_after_resuming(start: Start) -> Non
 @given(st.lists(st.sampled_from("abc"), max_size=8), st.data())
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_parallel_calls_resume_in_any_order(tmp_path_factory: Any, wanted: list[str], data: Any) -> None:
-    from crewmix.journal.run import Run, Scope
+    from crewmix.journal.run import Run
+    from crewmix.journal.scope import Scope
     from crewmix.journal.store import SqliteStore
 
     folder = tmp_path_factory.mktemp("run")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from crewmix.definitions.spec import Role
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.knowledge.sources import Source
 from crewmix.models.types import Brief
 

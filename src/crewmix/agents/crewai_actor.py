@@ -14,7 +14,7 @@ from crewmix.agents.base import Contribution, Failure, Turn
 from crewmix.agents.outcome import failed, spoke
 from crewmix.definitions.spec import Role
 from crewmix.errors import ModelError, RunCancelledError
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.models.adapters.bridge import Bridge
 from crewmix.models.adapters.crewai_silence import load_crewai, preload
 from crewmix.tools.base import Tool, ToolContext

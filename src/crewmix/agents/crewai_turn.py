@@ -13,7 +13,7 @@ from crewmix.agents.prompts import quote
 from crewmix.definitions.spec import Role
 from crewmix.definitions.tool_names import sanitize_tool_name
 from crewmix.errors import CrewmixError
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.knowledge.sources import Source
 from crewmix.models.adapters.bridge import Bridge
 from crewmix.models.adapters.crewai_calls import ModelCalls, TurnAborted, current_calls

@@ -12,7 +12,7 @@ from crewmix.agents.kept_turn import KeptTurns, turn_identity
 from crewmix.definitions.names import nearest
 from crewmix.definitions.spec import Role
 from crewmix.errors import NotFoundError
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.tools.base import Tool, ToolContext
 from crewmix.tools.people import NOBODY, People
 

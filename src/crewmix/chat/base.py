@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from crewmix.agents.base import Contribution
 from crewmix.errors import BudgetExceededError
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from crewmix.chat.halt import Halt, LateError
 from crewmix.chat.turns import Turns
 from crewmix.errors import ModelError, ModelTimeoutError, QuorumError, UsageError
 from crewmix.journal.events import RevisionJudged, Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 
 
 class Floor:

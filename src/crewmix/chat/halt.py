@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from crewmix.errors import BudgetExceededError, WaitingError
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.tools.people import wait_for_any
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from crewmix.chat.base import Chooser, Member, Pattern, Reviser, Talk
 from crewmix.chat.floor import Floor
 from crewmix.errors import BudgetExceededError, RunError
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 
 Engine = Callable[[Floor], Awaitable[None]]
 

@@ -19,7 +19,7 @@ from crewmix.chat.named_code import load_named
 from crewmix.definitions.spec import ChatSpec, Role
 from crewmix.errors import BadReplyError, ModelError, UsageError
 from crewmix.journal.events import SpeakerChosen, Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.models.types import Brief, ChatMessage, ModelRequest
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from crewmix.errors import (
     WaitingError,
 )
 from crewmix.journal.events import MemberFailed, MemberReplaced, MessageSpoken, TurnStarted, Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 
 RUN_STOPPING = (
     BudgetExceededError,

@@ -21,7 +21,8 @@ from crewmix.errors import (
 from crewmix.journal.budget import Amount
 from crewmix.journal.events import Warned
 from crewmix.journal.redact import StreamRedactor
-from crewmix.journal.run import Charge, Scope
+from crewmix.journal.run import Charge
+from crewmix.journal.scope import Scope
 from crewmix.models import prices, tokens
 from crewmix.models.breaker import breaker
 from crewmix.models.deadline import Deadline

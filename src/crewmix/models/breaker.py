@@ -18,7 +18,8 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from crewmix.errors import CircuitOpenError, ModelError, ModelTimeoutError, ModelUnavailableError
 from crewmix.journal.events import CircuitOpened
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.models.deadline import until
 from crewmix.models.profile import Profile
 

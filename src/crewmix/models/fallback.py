@@ -13,7 +13,8 @@ from typing import Any
 
 from crewmix.errors import ContentFilteredError, ContextTooLongError, ModelError
 from crewmix.journal.events import ModelFellBack, Warned
-from crewmix.journal.run import Scope, canonical, digest
+from crewmix.journal.run import canonical, digest
+from crewmix.journal.scope import Scope
 from crewmix.models.profile import Profile
 from crewmix.models.types import ModelReply
 

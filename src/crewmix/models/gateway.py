@@ -23,7 +23,8 @@ from typing import Any
 from crewmix.definitions.names import nearest
 from crewmix.errors import BadReplyError, NotFoundError, OutputLimitError, StorageError, ToolsUnsupportedError
 from crewmix.journal.events import ModelCalled, Warned
-from crewmix.journal.run import Charge, Scope
+from crewmix.journal.run import Charge
+from crewmix.journal.scope import Scope
 from crewmix.models import structured
 from crewmix.models.cache import Cache, cache_key
 from crewmix.models.drivers.choice import driver_for

@@ -12,7 +12,8 @@ from dataclasses import replace
 from crewmix.errors import BudgetExceededError, ModelError, OutputLimitError
 from crewmix.journal.budget import Amount
 from crewmix.journal.events import CallShortened, ModelRetried
-from crewmix.journal.run import Charge, Scope
+from crewmix.journal.run import Charge
+from crewmix.journal.scope import Scope
 from crewmix.models import prices, tokens
 from crewmix.models.attempt import Attempt, worst_case
 from crewmix.models.deadline import Deadline

@@ -10,7 +10,7 @@ from crewmix.definitions.definition import CrewDefinition
 from crewmix.definitions.spec import PlanSpec, Task
 from crewmix.errors import BadReplyError, PlanError
 from crewmix.journal.events import PlanMade
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.models.gateway import Gateway
 from crewmix.models.types import Brief, ChatMessage, ModelRequest
 from crewmix.planning.checks import check_plan

@@ -15,7 +15,7 @@ from crewmix.definitions.write import yaml_text
 from crewmix.definitions.yaml_tree import parse_yaml
 from crewmix.errors import DefinitionError, PersonMissingError, Problem, RunCancelledError
 from crewmix.journal.events import PersonAnswered, PersonAsked, PlanReviewed
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.planning.checks import check_plan
 from crewmix.tools.people import People, Plan, put, shown
 

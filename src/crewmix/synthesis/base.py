@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from crewmix.definitions.spec import Role
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.knowledge.sources import Source
 from crewmix.result import Ballot, Score
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crewmix.journal.events import Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.synthesis.base import Draft
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from crewmix.definitions.names import nearest
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.errors import UsageError
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages, Synthesis
 from crewmix.synthesis.judges.judge import Judge
 from crewmix.synthesis.judges.rank import Rank

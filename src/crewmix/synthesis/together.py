@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from crewmix.errors import ModelError
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 
 T = TypeVar("T")
 Job = tuple[Scope, Callable[[Scope], Awaitable[T]]]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from crewmix.definitions.spec import ApproveSpec
-    from crewmix.journal.run import Scope
+    from crewmix.journal.scope import Scope
     from crewmix.knowledge.index import Index
 
 Risk = Literal["read", "write", "exec", "net"]

@@ -18,7 +18,8 @@ from weakref import WeakKeyDictionary
 
 from crewmix.errors import CrewmixError, PersonMissingError, RunCancelledError, WaitingError
 from crewmix.journal.events import PersonAnswered, PersonAsked
-from crewmix.journal.run import Run, Scope
+from crewmix.journal.run import Run
+from crewmix.journal.scope import Scope
 from crewmix.tools.threads import in_thread
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ class Form(StrEnum):
 
 def export(
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN…", help="A run's id, the beginning of it, or last.")
+        list[str] | None, typer.Argument(metavar="RUN", help="A run's id, the beginning of it, or last.")
     ] = None,
     form: Annotated[
         Form,

@@ -25,7 +25,7 @@ from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel
 
 from crewmix.errors import UsageError
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.loop import at_home
 from crewmix.models.gateway import Gateway
 from crewmix.models.tokens import most_input, usual_input

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crewmix.definitions.spec import Role
 from crewmix.errors import CrewmixError
 from crewmix.journal.events import Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.models.adapters.bridge import Bridge
 from crewmix.models.adapters.crewai_silence import load_crewai
 from crewmix.models.types import Brief, ChatMessage, ModelReply, ModelRequest, Purpose, ToolCall, ToolSpec

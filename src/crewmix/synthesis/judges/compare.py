@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crewmix.chat.base import Reviser, Revision
 from crewmix.definitions.spec import Role
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.models.gateway import Gateway
 from crewmix.synthesis.base import PlannedCall, Question
 from crewmix.synthesis.judges.ranking import REPLY_TOKENS, ranked, ranking_frame, ranking_request

@@ -15,7 +15,7 @@ from typing import Any
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.errors import BadReplyError, ModelError
 from crewmix.journal.events import Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.knowledge.sources import cited
 from crewmix.models.types import ModelRequest
 from crewmix.result import Score

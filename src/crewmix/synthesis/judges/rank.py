@@ -13,7 +13,7 @@ from itertools import combinations
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.errors import ModelError
 from crewmix.journal.events import Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.knowledge.sources import cited
 from crewmix.result import Ballot, Score
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages

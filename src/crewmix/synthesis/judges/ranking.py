@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from crewmix.errors import BadReplyError
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.models.types import ModelRequest
 from crewmix.synthesis.base import Question
 from crewmix.synthesis.readers.overflow import Piece

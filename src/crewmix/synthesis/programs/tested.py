@@ -16,7 +16,7 @@ from crewmix.agents.prompts import quote
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.errors import ModelError, QuorumError
 from crewmix.journal.events import Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.models.types import Brief, ChatMessage, ModelRequest
 from crewmix.result import Ballot, Score
 from crewmix.synthesis.base import Answer, Desk, Draft, PlannedCall, Question, Stages

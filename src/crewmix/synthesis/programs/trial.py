@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.tools.sandbox import python_argv, run_program
 from crewmix.tools.sandbox_walls import Limits
 

@@ -15,7 +15,7 @@ from crewmix.agents import fit
 from crewmix.agents.prompts import quote
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.journal.events import Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.knowledge.sources import cited
 from crewmix.models.types import ModelRequest
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages

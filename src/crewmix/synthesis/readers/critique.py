@@ -12,7 +12,7 @@ from functools import partial
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.errors import ModelError
 from crewmix.journal.events import Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.models.types import ModelRequest
 from crewmix.synthesis.base import Answer, Desk, Draft, PlannedCall, Question, Stages
 from crewmix.synthesis.readers.aggregate import Aggregate, numbered

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from crewmix.definitions.spec import Role
 from crewmix.errors import ContextTooLongError, ModelError
 from crewmix.journal.events import Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.models.tokens import most_input, usual_input
 from crewmix.models.types import Brief, ChatMessage, ModelRequest, Purpose
 from crewmix.synthesis.base import PlannedCall, Question, Stages

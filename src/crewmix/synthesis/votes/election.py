@@ -8,7 +8,7 @@ from math import fsum, isclose
 
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.errors import QuorumError
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.result import Ballot
 from crewmix.synthesis.answers.closed import answers
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages

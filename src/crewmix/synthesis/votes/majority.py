@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crewmix.definitions.spec import SynthesisSpec
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages
 from crewmix.synthesis.votes.election import elect, tie_stages
 from crewmix.synthesis.votes.standing import PerDraft, standings

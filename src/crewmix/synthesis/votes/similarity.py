@@ -8,7 +8,7 @@ from math import fsum, isclose
 
 from crewmix.definitions.spec import SynthesisSpec
 from crewmix.journal.events import Warned
-from crewmix.journal.run import Scope
+from crewmix.journal.scope import Scope
 from crewmix.result import Score
 from crewmix.synthesis.base import Answer, Desk, Draft, Question, Stages
 from crewmix.synthesis.measures import Measure, similarities
