@@ -17,6 +17,7 @@ from crewmix.journal.lock import lock_run, release_run
 from crewmix.journal.nearest import explain
 from crewmix.journal.open import open_store
 from crewmix.journal.redact import Redactor
+from crewmix.journal.rows import IMPORTED, Recording
 from crewmix.journal.run import Run
 from crewmix.journal.store import SqliteStore
 from crewmix.launch import Launch
@@ -27,6 +28,8 @@ from crewmix.tools.recorded import described
 _ENDED = {"partial", "failed", "budget"}
 _SETTLED = ("failure", "quorum")
 """Kinds of effects by which a run goes on without what failed."""
+_CONSENT = ("approval",)
+"""What only counts where it was given: who resumes or forks an imported run is asked again."""
 _DECIDES = ("crew", "inputs", "options", "staff", "tools")
 """The parts of a run's definition that decide what it asks."""
 
@@ -71,14 +74,19 @@ async def open_run(launch: Launch, crew: CrewDefinition, goal: str, staff: Staff
     if launch.resumes is not None:
         # What a finished run went on without is tried again; a run that was cut off goes on as it did before.
         forget = _SETTLED if launch.resumes.status in _ENDED else ()
+        if IMPORTED in launch.resumes.definition:
+            forget = (*forget, *_CONSENT)
         before, now = launch.resumes.definition, redactor.data(_record(launch, staff))
         epoch = await store.claim(run_id, forget, _renewed(before, now))
         return Opened(Run(run_id, store, epoch, redactor), (*notices, *_changed(before, now, launch.given)))
     definition = redactor.data(_record(launch, staff))
     fork = launch.forks
-    await store.create_run(
-        run_id, crew.name, goal, definition, inherits=fork and fork.row, without=fork and fork.without
-    )
+
+    def left_out(recording: Recording) -> bool:
+        foreign = fork is not None and IMPORTED in fork.row.definition and recording.key.kind in _CONSENT
+        return foreign or (fork is not None and fork.without(recording))
+
+    await store.create_run(run_id, crew.name, goal, definition, inherits=fork and fork.row, without=left_out)
     recordings = store.recordings(run_id) if fork else ()
     return Opened(Run(run_id, store, 1, redactor, recordings=recordings), notices)
 
@@ -97,7 +105,7 @@ def _record(launch: Launch, staff: Staff) -> dict[str, Any]:
 
 def _renewed(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any] | None:
     """The definition with which a resumed run goes on, and the one it began with; None = it is as it was."""
-    if all(now[part] == before.get(part) for part in _DECIDES):
+    if IMPORTED not in before and all(now[part] == before.get(part) for part in _DECIDES):
         return None
     began = before.get("began") or before
     return {**now, "forked_from": before.get("forked_from", ""), "began": began}

@@ -129,7 +129,7 @@ class CrewActor:
         try:
             outcome = await orchestrate(place, work, goal)
         except BudgetExceededError as error:
-            if error.owner != ledger.owner:
+            if any(outer.owner == error.owner for outer in turn.scope.ledgers):
                 raise
             return failed(turn, error)
         except (FencedError, ReplayMissError, StorageError, WaitingError):

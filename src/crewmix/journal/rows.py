@@ -8,6 +8,9 @@ from typing import Any
 
 from crewmix.journal.budget import Amount
 
+IMPORTED = "imported"
+"""In the definition of a run that came from a file: the consents it holds were not given here."""
+
 
 @dataclass(frozen=True, slots=True)
 class EffectKey:

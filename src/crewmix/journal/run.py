@@ -77,10 +77,11 @@ class Charge:
         """Have the amount on disk before what it is for is sent.
 
         Raises:
+            FencedError: Another process owns the run by now.
             StorageError: The journal cannot be written.
         """
-        self.keep()
-        await self._run.store.flush()
+        run = self._run
+        await run.store.commit_effect(run.run_id, run.epoch, self._key, Spent(self.amount, self._by))
 
     def keep(self, failure: str | None = None) -> None:
         """Queue the amount, and how the last try ended, for writing."""

@@ -169,9 +169,26 @@ class SqliteStore(Database):
                 (*row, intent.task, intent.role, run_id, epoch),
             )
             if done.rowcount == 0:
-                raise FencedError(
-                    f"run {run_id} was taken over by another process", hint=f"see `crewmix show {run_id}`"
-                )
+                raise _fenced(run_id)
+
+        await self.write(job)
+
+    async def commit_effect(self, run_id: str, epoch: int, key: EffectKey, spent: Spent) -> None:
+        """Record what an effect comes to at worst, before what it is for is sent.
+
+        Raises:
+            FencedError: Another process owns the run by now.
+        """
+        row = (json.dumps(spent.as_dict()), *_where(run_id, key), run_id, epoch)
+
+        def job(db: sqlite3.Connection) -> None:
+            done = db.execute(
+                f"update effects set spent=? where {_THIS_EFFECT} and response is null"
+                " and exists(select 1 from runs where run_id=? and epoch=?)",
+                row,
+            )
+            if done.rowcount == 0:
+                raise _fenced(run_id)
 
         await self.write(job)
 
@@ -234,6 +251,10 @@ class SqliteStore(Database):
     def last_seq(self, run_id: str) -> int:
         """The highest event number of a run, 0 when it has none."""
         return self.read("select coalesce(max(cast(seq as integer)), 0) from events where run_id=?", (run_id,))[0][0]
+
+
+def _fenced(run_id: str) -> FencedError:
+    return FencedError(f"run {run_id} was taken over by another process", hint=f"see `crewmix show {run_id}`")
 
 
 def _where(run_id: str, key: EffectKey) -> tuple[str | int, ...]:

@@ -27,7 +27,7 @@ from crewmix import __version__
 from crewmix.definitions.project import Project
 from crewmix.errors import UsageError
 from crewmix.journal.redact import Redactor
-from crewmix.journal.rows import Recording
+from crewmix.journal.rows import IMPORTED, Recording
 from crewmix.journal.run import canonical, digest
 from crewmix.journal.transfer import CarriedRun, take_out
 from crewmix.runs.find import open_runs
@@ -76,7 +76,7 @@ def body_lines(project: Project, run: CarriedRun) -> Iterator[str]:
     Raises:
         StorageError: What the journal holds of the run is damaged.
     """
-    definition = run.row.definition
+    definition = {part: data for part, data in run.row.definition.items() if part != IMPORTED}
     redactor = Redactor(os.environ[name] for name in _key_names(definition) if os.environ.get(name))
     places = Places(project, _documents(definition))
 

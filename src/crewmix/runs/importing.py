@@ -10,7 +10,7 @@ from crewmix.definitions.project import Project
 from crewmix.errors import RunFileError
 from crewmix.journal.failures import from_record
 from crewmix.journal.open import open_store
-from crewmix.journal.rows import EffectKey, Recording, RunRow, Spent
+from crewmix.journal.rows import IMPORTED, EffectKey, Recording, RunRow, Spent
 from crewmix.journal.run import canonical
 from crewmix.journal.transfer import CarriedRun, put_in, take_out
 from crewmix.opening import new_run_id
@@ -91,6 +91,7 @@ def _read(project: Project, path: Path) -> CarriedRun:
 
 def _row(file: RunFile, line: RunLine, places: Places) -> RunRow:
     data = places.here(line.model_dump(exclude={"type"}))
+    data["definition"] = {**data["definition"], IMPORTED: True}
     row = RunRow(**data)
     file.check(lambda: checked_row(row))
     return row
