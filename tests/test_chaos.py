@@ -18,6 +18,7 @@ from crewmix.definitions.project import Project
 from crewmix.definitions.spec import ModelSpec
 from crewmix.errors import BudgetExceededError, CrewmixError, RunError
 from crewmix.journal.events import Event, MessageSpoken, RunStarted, TextDelta
+from crewmix.models import breaker
 from crewmix.result import RunResult
 from crewmix.runs import find_run
 from support.chaos import END, FAULT_TEXT, FAULTS, GOOD, Chaos
@@ -32,6 +33,7 @@ AT_ONCE = 32
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     no_waiting(monkeypatch)
+    monkeypatch.setattr(breaker, "OPEN_SECONDS", 0.05)
 
 
 @tool

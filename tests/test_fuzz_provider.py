@@ -15,6 +15,7 @@ import pytest
 from crewmix import Crew, Role
 from crewmix.definitions.spec import ModelSpec
 from crewmix.errors import BudgetExceededError, ModelError, RunError
+from crewmix.models import breaker
 from crewmix.models.drivers.openai import OpenAIDriver
 from crewmix.models.profile import Profile
 from crewmix.models.types import ChatMessage, ModelReply, ModelRequest, ToolSpec
@@ -133,6 +134,7 @@ async def test_a_driver_answers_or_says_what_is_wrong(odd: Any, stream: bool) ->
 @pytest.mark.parametrize("seed", range(30))
 def test_a_run_with_an_odd_provider_ends_in_order(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     no_waiting(monkeypatch)
+    monkeypatch.setattr(breaker, "OPEN_SECONDS", 0.05)
     draw = random.Random(seed)
 
     def handler(body: dict[str, Any]) -> Any:
