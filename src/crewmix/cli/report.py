@@ -19,7 +19,10 @@ def report(result: RunResult) -> list[str]:
     for title, texts in (("Disagreements:", result.dissent), ("Warnings:", result.warnings)):
         if texts:
             lines += [title, *(f"  - {one_line(text, 600)}" for text in texts)]
-    return [*lines, *totals(result), *([whereabouts(result.run_id)] if result.kept else [])]
+    lines += totals(result)
+    if result.kept:
+        lines += [*_way_on(result), whereabouts(result.run_id)]
+    return lines
 
 
 def totals(result: RunResult) -> list[str]:
@@ -34,6 +37,20 @@ def totals(result: RunResult) -> list[str]:
         used = (f"{_number(used)} of {_number(allowed)} {limit}" for limit, (used, allowed) in result.budget.items())
         lines.append(f"Budget: {', '.join(used)}")
     return lines
+
+
+def _way_on(result: RunResult) -> list[str]:
+    """How to go on with a run that its budget stopped: with half as much again of the limit that is used up most."""
+    if result.stopped_by != "budget":
+        return []
+    shares = {limit: used / allowed if allowed else 1.0 for limit, (used, allowed) in result.budget.items()}
+    resume = f"crewmix resume {result.run_id}"
+    if not shares:
+        return [f"Raise the budget in the crew file, and `{resume}` goes on from here."]
+    limit = max(shares, key=lambda name: shares[name])
+    more = result.budget[limit][1] / 2
+    more = max(more, 0.01) if limit == "usd" else max(2, round(more))
+    return [f"`{resume} --budget {limit}=+{more:g}` goes on from here."]
 
 
 def whereabouts(run_id: str) -> str:
