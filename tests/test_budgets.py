@@ -10,11 +10,11 @@ import pytest
 
 from crewmix import Crew, ModelReply
 from crewmix.definitions.project import Project
-from crewmix.errors import BudgetExceededError, RunCancelledError, UsageError
+from crewmix.errors import BudgetExceededError, RunCancelledError, UserError
 from crewmix.journal.events import BudgetWarning, CallShortened
 from crewmix.ledgers import seconds_worked
 from crewmix.models.types import Usage
-from crewmix.runs import find_run, resume
+from crewmix.runs import find_run, fork, resume
 from support.command import crewmix
 from support.models import FunctionModel
 from support.provider import Fault, Provider, Reply
@@ -214,18 +214,32 @@ def test_limits_given_for_one_run_are_remembered(tmp_path):
     assert (whole.status, whole.budget["calls"][1]) == ("done", 14.0)
 
 
+def test_a_limit_raised_for_a_fork_is_remembered(tmp_path):
+    model, project = FunctionModel(parrot), Project(tmp_path)
+    crew(model, tmp_path, "ann", chat={"pattern": "vote", "samples": 6}, budget={"calls": 9}).run("Why?")
+    settings = ["roles.ann.backstory=You doubt.", "budget.calls=5"]
+    changed = fork(project, "last", settings=settings, models={"default": model})
+    raised = resume(project, changed.run_id, models={"default": model}, budget={"calls": "+1"})
+    again = resume(project, changed.run_id, models={"default": model})
+    assert [run.budget["calls"][1] for run in (changed, raised, again)] == [5, 6, 6]
+    assert not any("no longer as it was" in warning for warning in again.warnings)
+
+
 @pytest.mark.parametrize(
     ("budget", "what"),
     [
         ({"usd": "+0.20"}, "there was no limit of usd"),
         ({"calls": "+x"}, "adds no number"),
+        ({"calls": "+1e9999999"}, "adds no number"),
+        ({"calls": "+1e99999"}, "whole number"),
+        ({"calls": "+inf"}, "whole number"),
         ({"seconds": "+ "}, "there was no limit of seconds"),
     ],
 )
 def test_what_cannot_be_added_is_said(budget, what, tmp_path):
     team = crew(FunctionModel(parrot), tmp_path, "ann", chat={"pattern": "vote", "samples": 6}, budget={"calls": 5})
     result = team.run("Why?")
-    with pytest.raises(UsageError, match=what):
+    with pytest.raises(UserError, match=what):
         team.resume(find_run(Project(tmp_path), result.run_id), budget=budget)
 
 

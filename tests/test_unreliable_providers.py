@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections import Counter
 from functools import partial
 from typing import Any
@@ -84,8 +85,11 @@ async def test_cancelled_anywhere_a_run_with_fallbacks_goes_on_and_pays_nothing_
             answered.clear()
             before = len(second.bodies)
 
-            async def hang(body: dict[str, Any], last: int = before + stop) -> Any:
+            hanging = threading.Event()
+
+            async def hang(body: dict[str, Any], last: int = before + stop, hanging: Any = hanging) -> Any:
                 if len(second.bodies) > last:
+                    hanging.set()
                     await asyncio.Event().wait()
                 return count(body)
 
@@ -93,7 +97,7 @@ async def test_cancelled_anywhere_a_run_with_fallbacks_goes_on_and_pays_nothing_
             folder = tmp_path / str(stop)
             team = crew(folder, first, second, tools=tools)
             work = asyncio.ensure_future(team.arun("How many?"))
-            await second.until(lambda provider, last=before + stop: len(provider.bodies) > last)
+            assert await asyncio.to_thread(hanging.wait, 30)
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
             second.script(count)

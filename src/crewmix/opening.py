@@ -72,11 +72,12 @@ async def open_run(launch: Launch, crew: CrewDefinition, goal: str, staff: Staff
     store, problem = await _open_store(launch, run_id, closing)
     notices = (("not_kept", problem),) if problem else ()
     if launch.resumes is not None:
+        row = store.run(run_id)  # as it is now that nobody else can work on it
         # What a finished run went on without is tried again; a run that was cut off goes on as it did before.
-        forget = _SETTLED if launch.resumes.status in _ENDED else ()
-        if IMPORTED in launch.resumes.definition:
+        forget = _SETTLED if row.status in _ENDED else ()
+        if IMPORTED in row.definition:
             forget = (*forget, *_CONSENT)
-        before, now = launch.resumes.definition, redactor.data(_record(launch, staff))
+        before, now = row.definition, redactor.data(_record(launch, staff))
         epoch = await store.claim(run_id, forget, _renewed(before, now))
         return Opened(Run(run_id, store, epoch, redactor), (*notices, *_changed(before, now, launch.given)))
     definition = redactor.data(_record(launch, staff))

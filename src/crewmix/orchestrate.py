@@ -60,7 +60,7 @@ async def orchestrate(scope: Scope, work: Workplace, goal: str) -> Outcome:
     if not answered:
         raise stopped or RunError(
             "no task has an answer: " + "; ".join(f"{t.id}: {t.error}" for t in results),
-            hint=f"`crewmix show {scope.run.run_id}` tells what happened; `crewmix resume` tries again",
+            hint=f"`crewmix show {scope.run.run_id}` tells what happened; `crewmix resume {scope.run.run_id}` tries again",
         )
     if len(answered) == 1:
         only = answered[0]

@@ -74,3 +74,17 @@ def test_the_project_must_be_a_folder(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="nowhere"):
         find_project(tmp_path / "nowhere")
     assert find_project(tmp_path).root == tmp_path.resolve()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("calls=x", "calls='x' is not possible: it must be a whole number"),
+        ("seconds=0", "it must be more than 0"),
+        ("unpriced=maybe", "it must be 'allow' or 'deny'"),
+    ],
+)
+def test_what_is_wrong_with_a_limit_is_told_in_plain_words(wrong: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_budget(wrong)
+    assert told in caught.value.message

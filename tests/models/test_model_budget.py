@@ -15,6 +15,7 @@ from crewmix.definitions.spec import ModelSpec
 from crewmix.errors import BudgetExceededError, CrewmixError, ModelError, RunCancelledError, StorageError
 from crewmix.journal.budget import Amount, Ledger, Limits
 from crewmix.journal.events import CallShortened, ModelCalled, Warned
+from crewmix.journal.run import Charge
 from crewmix.journal.store import SqliteStore
 from crewmix.models.attempt import worst_case
 from crewmix.models.cache import cache_key
@@ -369,6 +370,19 @@ async def test_an_answer_of_the_wrong_shape_is_not_cached(tmp_path):
             assert (await here.ask(schema=schema, at="b")).data == {"n": 1}
 
 
+async def test_what_could_not_be_committed_was_not_sent_and_costs_nothing(monkeypatch):
+    async def full(self):
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(Charge, "commit", full)
+    run = Ledger("run", Limits(calls=1), key=": run")
+    with Provider("fine") as provider:
+        async with world(provider.model, run) as here:
+            with pytest.raises(StorageError):
+                await here.ask()
+            assert (len(provider.bodies), run.spent, run.reserved) == (0, Amount(), Amount())
+
+
 async def test_a_broken_cache_costs_no_answer(tmp_path):
     (tmp_path / "c.db").write_bytes(b"this is no database, but long enough to look like a file" * 20)
     with Provider("fine") as provider:
@@ -379,9 +393,12 @@ async def test_a_broken_cache_costs_no_answer(tmp_path):
         async with world(provider.model, cache_path=tmp_path / "good.db", cache=True) as here:
             await here.ask(at="a")
             with sqlite3.connect(tmp_path / "good.db") as db:
+                db.execute("update replies set reply='{'")
+                db.commit()
+                assert (await here.ask(at="b")).text == "fine"
                 db.execute("drop table replies")
             db.close()
-            assert (await here.ask("new", at="b")).text == "fine"
+            assert (await here.ask("new", at="c")).text == "fine"
 
 
 async def test_everything_that_decides_an_answer_is_in_the_key():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -206,6 +207,31 @@ async def test_fault(answer, kind, requests, stream, monkeypatch, capfd):
         assert set(waits) == {7.0}
     assert KEY not in str(caught.value) and "rate limit" not in str(caught.value).lower()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("chunks", "status"), [(None, 503), (["half of"], None)], ids=["refused", "within"])
+async def test_an_error_within_a_stream_may_have_cost_something(chunks, status, monkeypatch):
+    class Unavailable(Exception):
+        status_code = 503
+
+    async def stream():
+        for text in chunks:
+            yield {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
+        raise Unavailable("overloaded")
+
+    async def acompletion(**_):
+        if chunks is None:
+            raise Unavailable("overloaded")
+        return stream()
+
+    class Never(Exception):
+        pass
+
+    stub = SimpleNamespace(acompletion=acompletion, Timeout=Never, APIConnectionError=Never)
+    monkeypatch.setattr("crewmix.models.drivers.litellm._load", lambda: stub)
+    with pytest.raises(ModelError) as caught:
+        await behind().complete(ModelRequest(model="x/m", messages=(ChatMessage("user", "?"),)), lambda _: None)
+    assert caught.value.status == status
 
 
 def half(end=b""):

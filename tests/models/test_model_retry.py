@@ -144,6 +144,23 @@ async def test_a_request_that_never_went_out_takes_up_nothing():
         await enter(limiter, 1)
 
 
+async def test_requests_that_are_about_to_go_out_keep_their_places():
+    limiter, sent = Limiter(9, 2), list[int]()
+
+    async def ask(number: int) -> None:
+        async with limiter.slot(1) as place:
+            place.sent = False
+            await asyncio.sleep(0.01)
+            place.sent = True
+            sent.append(number)
+
+    asking = [asyncio.create_task(ask(number)) for number in range(6)]
+    await asyncio.wait(asking, timeout=0.2)
+    for left in asking:
+        left.cancel()
+    assert sent == [0, 1]
+
+
 async def test_cancelling_who_waits_lets_the_next_one_in():
     clock = Clock()
     limiter = Limiter(1, clock=lambda: clock.now)

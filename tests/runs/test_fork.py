@@ -13,6 +13,7 @@ from crewmix.definitions.project import Project
 from crewmix.errors import (
     BudgetExceededError,
     DefinitionError,
+    ModelSetupError,
     ModelUnavailableError,
     NotFoundError,
     RunCancelledError,
@@ -203,6 +204,9 @@ SETTINGS = [
     ("=x", "is not PLACE=VALUE", None),
     ("roles..x=1", "no ``", None),
     ("path=x", "no `path`", None),
+    ("roles=1", "'1' is no list", "set a field of it"),
+    ("models=", "'' is no mapping", "set a field of it"),
+    ("chat.max_turns=abc", "`max_turns`: must be a whole number", None),
 ]
 
 
@@ -269,6 +273,19 @@ def test_a_model_that_nobody_uses_any_more_is_not_needed(tmp_path, monkeypatch):
     assert set(result.models) == {"default"}
 
 
+@pytest.mark.parametrize("before", [(), ("models.p1=offline/extractive",)])
+def test_a_role_takes_another_model_by_its_model_string(before, tmp_path):
+    model = FunctionModel(speaking)
+    crew(model, tmp_path).run("Why?")
+    settings = [*before, "roles.adam.llm=offline/extractive"]
+    result = fork(Project(tmp_path), "last", settings=settings, models={"default": model})
+    assert result.models["offline/extractive"][0] == "offline/extractive"
+    again = fork(Project(tmp_path), "last", models={"default": model})
+    assert again.output == result.output and again.calls == 0, "a recorded model string leads nowhere else"
+    with pytest.raises(ModelSetupError, match="unknown model provider 'nosuch'"):
+        fork(Project(tmp_path), "last", settings=["roles.adam.llm=nosuch/x"], models={"default": model})
+
+
 def test_a_hidden_key_must_be_given_again_for_a_fork(tmp_path, monkeypatch):
     with Provider(lambda body: "the answer") as provider:
         spec = {"model": provider.model, "api_key": "plain-secret-value-123"}
@@ -330,6 +347,10 @@ def test_fork_on_the_command_line(tmp_path):
     forked = crewmix("fork", "last", "--set", "roles.critic.backstory=You are strict.", cwd=tmp_path)
     assert "which is enough" in forked.stdout
     assert "Fork of run 2" in forked.stderr and "taken over" in forked.stderr and "2 new calls" in forked.stderr
+    done = crewmix("resume", "last", "--budget", "calls=9", cwd=tmp_path)
+    assert "is done, nothing is called: `crewmix fork 2" in done.stderr and done.stdout.strip()
+    for option, told in (("--from", "names no place"), ("--goal", "the goal is empty")):
+        assert told in crewmix("fork", "last", option, "", cwd=tmp_path, check=2).stderr
     wrong = crewmix("fork", "last", "--set", "roles.crtic.llm=x/y", cwd=tmp_path, check=2)
     assert "did you mean `critic`" in wrong.stderr and "Traceback" not in wrong.stderr
     listed = json.loads(crewmix("runs", "--json", cwd=tmp_path).stdout)

@@ -145,6 +145,7 @@ def test_a_program_gets_json(project, capsys):
     [
         ((), "does not say which runs"),
         (("--older-than", "soon"), "is no age"),
+        (("--status", "fialed"), "did you mean `failed`"),
         (("--keep", "0"), "nobody can be asked"),
     ],
 )

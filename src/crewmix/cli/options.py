@@ -130,6 +130,7 @@ def read_budget(text: str | None) -> BudgetSpec | dict[str, Any] | None:
         return None
     from pydantic import ValidationError
 
+    from crewmix.definitions.explain import in_words
     from crewmix.definitions.spec import BudgetSpec
 
     limits = read_pairs([part.strip() for part in text.split(",") if part.strip()], "--budget")
@@ -141,8 +142,7 @@ def read_budget(text: str | None) -> BudgetSpec | dict[str, Any] | None:
     try:
         spec = BudgetSpec.model_validate({name: value.removeprefix("+") for name, value in values.items()})
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        raise UsageError(f"--budget {name}={limits[name]!r} is not possible: {first['msg']}") from error
+        name = str(error.errors()[0]["loc"][0])
+        raise UsageError(f"--budget {name}={limits[name]!r} is not possible: it {in_words(error)}") from error
     added = {name: value for name, value in values.items() if value.startswith("+")}
     return {**spec.model_dump(exclude_unset=True), **added} if added else spec

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from crewmix.cli.output import say, say_json, warn
 from crewmix.cli.text import count, one_line
+from crewmix.definitions.names import nearest
 from crewmix.errors import UsageError
+from crewmix.journal.reading import DAMAGED
 from crewmix.runs.prune import Prunable, prunable_runs, prune_runs
 
 if TYPE_CHECKING:
     from crewmix.definitions.project import Project
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_STATUSES = ("done", "partial", "failed", "budget", "cancelled", "interrupted", "waiting", DAMAGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,15 @@ def prune(project: Project, wish: Wish) -> int:
     """Delete the runs that were wished away, after asking.
 
     Raises:
-        UsageError: It is not said which, an age cannot be read, or nobody can be asked.
+        UsageError: It is not said which, an age or a status cannot be read, or nobody can be asked.
     """
     if not wish.selects:
         raise UsageError(
             "--prune does not say which runs", hint="e.g. `--keep 20`, `--older-than 30d` or `--status failed`"
         )
+    unknown = [status for status in wish.status if status not in _STATUSES]
+    if unknown:
+        raise UsageError(f"there is no status {unknown[0]!r}", hint=nearest(unknown[0], _STATUSES))
     age = None if wish.older_than is None else read_age(wish.older_than)
     found = prunable_runs(project, keep=wish.keep or 0, older_than=age, status=wish.status)
     if wish.dry_run or not found:

@@ -78,11 +78,18 @@ def check_models(parts: Parts, environ: Mapping[str, str]) -> Iterator[Problem]:
 def _circle(name: str, models: Mapping[str, ModelSpec], where: Node) -> Iterator[Problem]:
     """A model that is another one under a second name must lead to one."""
     seen = [name]
-    while (target := models[seen[-1]].model) in models and target != "auto":
+    while _is_another(seen[-1], models):
+        target = models[seen[-1]].model
         if target in seen:
             yield where.problem("unknown_model", f"model `{name}` leads back to itself: {' -> '.join([*seen, target])}")
             return
         seen.append(target)
+
+
+def _is_another(name: str, models: Mapping[str, ModelSpec]) -> bool:
+    """Whether a model is another one of the crew. A model string that a role uses stands in `models` under itself."""
+    target = models[name].model
+    return target in models and target != "auto" and not (target == name and is_model_string(name))
 
 
 def _fallback_circles(parts: Parts) -> Iterator[Problem]:
@@ -110,7 +117,7 @@ def _one_model(
     model, place = models[name], where.at("model")
     if not place.size:
         return
-    if model.model in models and model.model != "auto":
+    if _is_another(name, models):
         yield from _circle(name, models, place)
     elif not is_model_string(model.model):
         message = f"model `{name}` must be `provider/model`, `auto` or another model's name, not {model.model!r}"

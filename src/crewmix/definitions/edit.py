@@ -22,6 +22,7 @@ from crewmix.errors import RunFileError, UsageError
 _FREE = {"models", "params", "nodes", "fields", "handoffs", "weights", "when"}
 """Mappings whose names are the user's own."""
 _FIXED = {"path"}
+_CAN_BE_NONE = {"plan", "budget"}
 
 
 def edited(data: Mapping[str, Any], settings: Sequence[str], root: Path) -> CrewDefinition:
@@ -76,6 +77,10 @@ def _set(data: Any, path: str, text: str, whole: str) -> None:
         value = {"model": value}
     if whole == "plan" and value == "none":
         value = None
+    kind, fits = ("list", isinstance(value, list)) if isinstance(old, list) else ("mapping", isinstance(value, dict))
+    left_out = value is None and whole in _CAN_BE_NONE
+    if name == whole and isinstance(old, list | dict) and not fits and not left_out:
+        raise UsageError(f"--set {whole}: {text!r} is no {kind}", hint=f"set a field of it: `--set {whole}.…=VALUE`")
     if isinstance(data, list):
         entries = cast(list[Any], data)
         entries[list(fields).index(name)] = value

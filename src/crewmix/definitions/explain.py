@@ -49,6 +49,17 @@ def validate(kind: type[S], node: Node) -> tuple[S | None, Node, list[Problem]]:
     return None, node, problems
 
 
+def in_words(error: ValidationError) -> str:
+    """The first of pydantic's complaints about a single value, in plain English: `must be a whole number`."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    kind, context = first["type"], first.get("ctx", {})
+    if kind in _WANTED:
+        return f"must be {_WANTED[kind]}"
+    if kind == "literal_error":
+        return f"must be {context['expected']}"
+    return f"must {_BOUNDS[kind].format(**context)}" if kind in _BOUNDS else f"is not right: {first['msg']}"
+
+
 @dataclass(frozen=True)
 class _Mistake:
     """One complaint, at the place in the tree that it is about."""

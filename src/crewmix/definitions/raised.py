@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from crewmix.definitions.given import from_python
 from crewmix.definitions.spec import BudgetSpec
 from crewmix.errors import UsageError
+
+_DIGITS = 30
+"""Larger numbers are no limits, and take long to write out."""
 
 
 def raised(
@@ -44,7 +47,8 @@ def _added(name: str, value: Any, before: Any) -> Any:
         )
     try:
         total = Decimal(str(before)) + Decimal(text.replace("_", ""))
-    except InvalidOperation as error:
+    except ArithmeticError as error:
         raise UsageError(f"{name}={text} adds no number") from error
-    whole = total == total.to_integral_value()
-    return total if name == "usd" else int(total) if whole else float(total)
+    if name == "usd" or not total.is_finite() or total.adjusted() > _DIGITS:
+        return total
+    return int(total) if total == total.to_integral_value() else float(total)

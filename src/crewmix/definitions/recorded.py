@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from crewmix.definitions.check import check_crew
 from crewmix.definitions.definition import CrewDefinition
+from crewmix.definitions.explain import in_words
 from crewmix.definitions.nodes import Node, SourceFile, from_data
 from crewmix.definitions.parts import Member, Parts, Work
 from crewmix.definitions.spec import (
@@ -53,7 +54,7 @@ def recorded_definition(data: Mapping[str, Any], root: Path) -> CrewDefinition:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(step) for step in first["loc"])
-        what = f"{error.title}{f' `{place}`' if place else ''}: {first['msg']}"
+        what = f"{error.title}{f' `{place}`' if place else ''}: {in_words(error)}"
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         what = f"{type(error).__name__}: {error}"
     hint = "it was written by another version of crewmix, or changed by hand"

@@ -86,7 +86,8 @@ class Charge:
     def keep(self, failure: str | None = None) -> None:
         """Queue the amount, and how the last try ended, for writing."""
         if self.spent is not None or failure is not None:
-            self._run.store.book_effect(self._run.run_id, self._key, Spent(self.amount, self._by), failure)
+            run = self._run
+            run.store.book_effect(run.run_id, run.epoch, self._key, Spent(self.amount, self._by), failure)
 
 
 Perform = Callable[[Charge], Awaitable[Json]]

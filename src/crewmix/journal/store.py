@@ -192,12 +192,17 @@ class SqliteStore(Database):
 
         await self.write(job)
 
-    def book_effect(self, run_id: str, key: EffectKey, spent: Spent, failure: str | None = None) -> Future[Any]:
-        """Queue what an effect comes to so far, and how its last try ended; the outcome tells when it is on disk."""
-        row = (json.dumps(spent.as_dict()) if spent.by else None, failure, *_where(run_id, key))
+    def book_effect(
+        self, run_id: str, epoch: int, key: EffectKey, spent: Spent, failure: str | None = None
+    ) -> Future[Any]:
+        """Queue what an effect comes to so far, and how its last try ended; the outcome tells when it is on disk.
+
+        Ignored when another process has begun the effect anew, which books what it comes to since.
+        """
+        row = (json.dumps(spent.as_dict()) if spent.by else None, failure, *_where(run_id, key), epoch)
         return self.submit(
             lambda db: db.execute(
-                f"update effects set spent=?, failure=? where {_THIS_EFFECT} and response is null", row
+                f"update effects set spent=?, failure=? where {_THIS_EFFECT} and response is null and epoch=?", row
             )
         )
 

@@ -112,7 +112,11 @@ class Attempt:
                 if scope.run.cancelled:
                     raise RunCancelledError("the run was cancelled")
                 charge.current = self.worst
-                await charge.commit()
+                try:
+                    await charge.commit()
+                except CrewmixError:
+                    charge.current = Amount()
+                    raise
                 place.sent = True
                 try:
                     reply = self._counted(await self._ask(on_delta))

@@ -50,7 +50,10 @@ class Cache:
             return row[0] if row else None
 
         text = await asyncio.to_thread(self._do, read)
-        return ModelReply.from_dict(json.loads(text)) if text is not None else None
+        try:
+            return ModelReply.from_dict(json.loads(text)) if text is not None else None
+        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            raise StorageError(f"the cache {self.path} holds what is no answer", hint="delete the file") from error
 
     async def put(self, key: str, reply: ModelReply) -> None:
         """Keep a reply; the first one under a key stays.

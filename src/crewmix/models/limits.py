@@ -26,7 +26,7 @@ class Entry:
     time: float
     tokens: int
     sent: bool = True
-    """Whether it went out; if not, it takes up nothing."""
+    """Whether it went out; if not when its slot is given back, it takes up nothing."""
 
 
 class Limiter:
@@ -76,12 +76,14 @@ class Limiter:
             try:
                 yield entry
             finally:
+                if not entry.sent:
+                    self._recent = deque(other for other in self._recent if other is not entry)
                 self._freed.set()  # the estimate was corrected, or nothing was sent
 
     def _until_free(self, tokens: int) -> float:
         """Seconds until the oldest request leaves the window, if that must be waited for; else 0."""
         self._read_clock()
-        recent = self._recent = deque(entry for entry in self._recent if entry.sent and self._is_recent(entry))
+        recent = self._recent = deque(entry for entry in self._recent if self._is_recent(entry))
         full = bool(self._rpm and len(recent) >= self._rpm)
         heavy = bool(self._tpm and recent and sum(e.tokens for e in recent) + tokens > self._tpm)
         return recent[0].time + WINDOW - self._seen if full or heavy else 0.0

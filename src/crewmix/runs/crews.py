@@ -70,7 +70,10 @@ def crew_now(
             project=project,
         )
     except NotFoundError as error:
-        hint = f"`crewmix resume {row.run_id} --as-started` uses the crew as it was when the run began"
+        hint = (
+            f"`crewmix resume {row.run_id} --as-started` uses the crew as it was when the run began;"
+            f" so does `crewmix replay {row.run_id}`"
+        )
         raise NotFoundError(error.message, hint=hint) from error
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from crewmix.definitions.given import ModelSource
 from crewmix.definitions.project import Project
 from crewmix.definitions.raised import raised
+from crewmix.definitions.recorded import recorded_definition
 from crewmix.definitions.spec import BudgetSpec
 from crewmix.journal.rows import RunRow
 from crewmix.journal.shared import Budget
@@ -61,7 +62,9 @@ def resume(
     if limits and row.definition["crew"]["budget"] is None:
         given.append("budget")
     if as_started or row.definition.get("forked_from"):
-        crew = crew_as_started(project, row, tools=tools, models=models, pattern=pattern)
+        # A fork has no files of its own: what was changed with an earlier resume stays.
+        latest = None if as_started else recorded_definition(row.definition["crew"], project.root)
+        crew = crew_as_started(project, row, definition=latest, tools=tools, models=models, pattern=pattern)
         options["budget"] = shared or limits or None
     else:
         crew = crew_now(project, row, tools=tools, models=models, pattern=pattern, budget=limits)

@@ -136,7 +136,8 @@ async def put(
     run_id = scope.run.run_id
     if ask is None and not people.wait:
         way = {"approval": "approve", "plan": "review"}.get(told.kind, "ask")
-        hint = f"run it on a terminal, give `{way}=` to `Crew.run`, or let the run wait (`--wait`)"
+        agree = "" if way == "ask" else " or with `--yes`"
+        hint = f"run it on a terminal{agree}, give `{way}=` to `Crew.run`, or let the run wait (`--wait`)"
         raise PersonMissingError(f"nobody can be asked: {about}", hint=hint)
     scope.emit(told)
     if ask is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +18,11 @@ from crewmix.cli.options import (
     RunArgument,
     find_project,
     read_budget,
+    read_goal,
     read_models,
     read_pairs,
 )
+from crewmix.errors import UsageError
 
 if TYPE_CHECKING:
     from crewmix.journal.events import Event
@@ -62,13 +65,13 @@ def replay(
 def fork(
     run: RunArgument,
     scope: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--from",
             metavar="PLACE",
-            help="Ask everything from this place on anew, e.g. task.2/chat/round.1/researcher.",
+            help="Ask everything at this place anew, e.g. task.2/chat/round.1/researcher.",
         ),
-    ] = "",
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -78,7 +81,9 @@ def fork(
             help="Change the crew, e.g. roles.critic.llm=openai/gpt-5, chat.max_turns=6.",
         ),
     ] = None,
-    goal: Annotated[str, typer.Option("--goal", metavar="TEXT", help="Another goal.")] = "",
+    goal: Annotated[
+        str | None, typer.Option("--goal", metavar="TEXT", help="Another goal; - reads it from stdin.")
+    ] = None,
     model: ModelOption = None,
     inputs: InputOption = None,
     budget: BudgetOption = None,
@@ -98,7 +103,11 @@ def fork(
     from crewmix.runs.fork import fork as branch
 
     limits, models, home = read_budget(budget), read_models(model), find_project(project)
-    values = read_pairs(inputs, "--input")
+    values, text = read_pairs(inputs, "--input"), "" if goal is None else read_goal(goal)
+    if scope is not None and not scope.strip():
+        raise UsageError(
+            "--from names no place", hint=f"`crewmix show {run} --events --json` tells the scopes of the run"
+        )
     logs.configure(verbose)
     calls: list[bool] = []
     parent = [run]
@@ -116,9 +125,9 @@ def fork(
         return branch(
             home,
             run,
-            scope=scope,
+            scope=scope or "",
             settings=settings or (),
-            goal=goal,
+            goal=text,
             models=models,
             inputs=values,
             budget=limits,
@@ -190,7 +199,7 @@ def _sides(change: Change) -> Iterator[str]:
         return
     for mark, value in (("-", before), ("+", after)):
         if value is not None:
-            yield clean(f"{mark}{value}")
+            yield clean(f"{mark}{value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
 
 
 def _totals(first: Totals, second: Totals) -> Iterator[str]:

@@ -93,6 +93,10 @@ def _said(
     if text is not None and not no and any(one.kind == "approval" for one in meant):
         raise UsageError("a text does not tell whether the tool may run", hint="give --yes, --always or --no [TEXT]")
     if always:
+        if meant and not any(one.kind == "approval" for one in meant):
+            raise UsageError(
+                "--always answers whether a tool may run, which is not asked", hint="see `crewmix answer RUN`"
+            )
         return Consent.ALWAYS
     return yes if text is None else text
 

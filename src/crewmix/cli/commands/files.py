@@ -48,6 +48,7 @@ def export(
     project: ProjectOption = None,
 ) -> None:
     """Write a run into one file, or fine-tuning examples from many. No secrets, no folders of this machine."""
+    from crewmix.cli.text import count
     from crewmix.runs.export import run_lines
     from crewmix.runs.training import training_lines
 
@@ -56,13 +57,13 @@ def export(
     if form is Form.RUN:
         if len(ids) != 1:
             raise UsageError("a file holds one run", hint="export them one by one, or `--format training`")
-        count = _write(run_lines(home, ids[0]), output or f"{ids[0]}.jsonl")
-        _told(f"run {ids[0]}, {count:,} lines", output or f"{ids[0]}.jsonl")
+        lines = _write(run_lines(home, ids[0]), output or f"{ids[0]}.jsonl")
+        _told(f"run {ids[0]}, {lines:,} lines", output or f"{ids[0]}.jsonl")
         return
     name = "training" if form is Form.TRAINING else "chat"
     target = output or (f"{ids[0]}.{name}.jsonl" if len(ids) == 1 else f"{name}.jsonl")
-    count = _write(training_lines(home, ids, name), target)
-    _told(f"{count:,} examples from {len(ids):,} runs", target)
+    examples = _write(training_lines(home, ids, name), target)
+    _told(f"{count(examples, 'example')} from {count(len(ids), 'run')}", target)
 
 
 def import_file(

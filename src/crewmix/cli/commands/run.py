@@ -107,13 +107,18 @@ def resume(
 ) -> int:
     """Go on with a run that was interrupted or stopped. What was paid is not paid again."""
     from crewmix.cli import logs
+    from crewmix.cli.output import warn
     from crewmix.cli.watch import watch
+    from crewmix.runs import find_run
     from crewmix.runs import resume as take_up
 
     limits, models, home = read_budget(budget), read_models(model), find_project(project)
     logs.configure(verbose)
 
     def start(**seat: Any) -> RunResult:
+        row = find_run(home, run)
+        if row.status == "done":
+            warn(f"Run {row.run_id} is done, nothing is called: `crewmix fork {row.run_id}` works it with changes.")
         return take_up(home, run, models=models, budget=limits, as_started=as_started, **seat)
 
     return watch(start, as_json=as_json, quiet=quiet, yes=yes, wait=wait)

@@ -45,6 +45,7 @@ class LiteLLMDriver:
         """
         litellm = await asyncio.to_thread(_load)
         stream = on_delta is not None and self.profile.stream
+        answer: Any = None
         try:
             async with asyncio.timeout(self.profile.timeout) as deadline:
                 answer = await litellm.acompletion(**self.arguments(request, stream=stream))
@@ -58,7 +59,10 @@ class LiteLLMDriver:
         except ModelError:
             raise
         except Exception as error:
-            raise self._typed(litellm, error) from None
+            failure = self._typed(litellm, error)
+            if answer is not None:
+                failure.status = None  # it came within the answer, so it may have cost something
+            raise failure from None
 
     def arguments(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
         """What `litellm.acompletion` is called with."""
