@@ -342,7 +342,9 @@ class BudgetExceededError(CrewmixError):
 
     def __init__(self, limit: str, owner: str, *, allowed: float, needed: float, kept: float = 0.0) -> None:
         what = f"the {limit} budget of {owner} is used up"
-        hint = f"raise `budget.{limit}` and resume the run"
+        hint = f"raise `budget.{limit}` of {owner} in the crew file and resume the run"
+        if owner == "run":
+            hint = f"`crewmix resume RUN --budget {limit}=+…` goes on with more"
         size = f"{_short(allowed)} allowed"
         if kept:
             size = f"{_short(allowed - kept)} of {_short(allowed)} allowed before the synthesis"

@@ -56,7 +56,8 @@ def open_task_ledger(cast: Cast, task: Task, run: Run, place: str) -> Ledger | N
     """A task's own budget, if it has one. See `open_ledger`."""
     if task.budget is None:
         return None
-    return open_ledger(f"task {task.id}", task.budget, run, place, keep=will_merge(cast, task.id))
+    owner = f"task {task.id}{_of(cast.crew, place.rpartition('/')[0])}"
+    return open_ledger(owner, task.budget, run, place, keep=will_merge(cast, task.id))
 
 
 def role_ledgers(crew: CrewDefinition, root: Scope) -> Mapping[str, Ledger]:
@@ -70,11 +71,15 @@ def role_ledgers(crew: CrewDefinition, root: Scope) -> Mapping[str, Ledger]:
     for role in (*crew.roles, crew.synthesizer, crew.judge, crew.planner):
         if role.budget is None or role.name in found:
             continue
-        ledger = open_ledger(
-            f"role {role.name}", role.budget, root.run, root.path, keep=role.name == crew.synthesizer.name
-        )
+        owner = f"role {role.name}{_of(crew, root.path)}"
+        ledger = open_ledger(owner, role.budget, root.run, root.path, keep=role.name == crew.synthesizer.name)
         found |= dict.fromkeys([role.name, *(seat for seat, owner in of.items() if owner == role.name)], ledger)
     return found
+
+
+def _of(crew: CrewDefinition, place: str) -> str:
+    """Which crew's, where a crew within the run's works at `place`: a name of one may be another's too."""
+    return f" of crew {crew.name}" if place else ""
 
 
 # -- time ----------------------------------------------------------------------------------------------------------------

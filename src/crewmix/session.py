@@ -88,8 +88,8 @@ async def work_run(launch: Launch, goal: str) -> RunResult:
         finally:
             # Whatever was left behind, e.g. in a thread, starts nothing any more.
             run.cancel()
-            for team in staff.everyone():
-                await team.gateway.close()
+            gateways = [team.gateway for team in staff.everyone()]
+            await asyncio.gather(*(gateway.close() for gateway in gateways), return_exceptions=True)
         if run.store.lost:
             root.emit(Warned(code="not_kept", message=f"{NOT_KEPT}: its journal was deleted or replaced meanwhile"))
         result = make_result(root, crew.name, goal, outcome, tally, models, time.monotonic() - started)

@@ -31,6 +31,11 @@ def raised(
         return {}
     if isinstance(budget, BudgetSpec):
         return budget.model_dump(exclude_unset=True)
+    if not isinstance(budget, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        kind = type(budget).__name__
+        raise UsageError(
+            f"a budget is a mapping of limits, a BudgetSpec or a Budget, not a {kind}", hint='e.g. {"usd": 0.5}'
+        )
     known = before.model_dump() if isinstance(before, BudgetSpec) else dict(before or {})
     limits = {name: _added(name, value, known.get(name)) for name, value in budget.items()}
     return from_python(BudgetSpec, limits, "budget").model_dump(exclude_unset=True)

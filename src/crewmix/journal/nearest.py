@@ -46,7 +46,7 @@ def explain(store: SqliteStore, run_id: str) -> Missing:
         lines = [f"run {run_id} holds no answer for {what}", f"  nearest recording: {there}"]
         found = first_difference(asked, json.loads(canonical(request)))
         if found is None:
-            lines.append(f"  it asked the same, but this is the {_ordinal(key.occurrence)} time it is asked here")
+            lines.append(f"  it asked the same, but here it is asked {key.occurrence} times")
         else:
             path, before, now = found
             lines += [f"  first difference at {path}:", f"    recorded: {before}", f"    asked:    {now}"]
@@ -148,8 +148,3 @@ def _around(text: str, at: int) -> str:
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 2 * AROUND else f"{text[: 2 * AROUND]}…"
-
-
-def _ordinal(number: int) -> str:
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"

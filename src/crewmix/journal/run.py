@@ -233,7 +233,7 @@ class Run:
             raise
         self.performed += 1
         response = canonical(self.redactor.data(outcome))
-        await self.store.finish_effect(self.run_id, key, response, charge.spent)
+        await self.store.finish_effect(self.run_id, self.epoch, key, response, charge.spent)
         # As a resumed run would read it, so that what follows is asked with the same words.
         return json.loads(response)
 

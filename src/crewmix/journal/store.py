@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from crewmix.errors import FencedError, NotFoundError
+from crewmix.errors import FencedError, NotFoundError, StorageError
 from crewmix.journal import reading
 from crewmix.journal.database import Database
 from crewmix.journal.rows import EffectKey, Recording, RunRow, Spent
@@ -59,7 +59,8 @@ class SqliteStore(Database):
         """
         now = time.time()
         row = (run_id, crew, goal, json.dumps(definition, ensure_ascii=False), now, now)
-        left_out = [r.key for r in self.recordings(inherits.run_id) if without and without(r)] if inherits else []
+        known = self.recordings(inherits.run_id) if inherits else []
+        taken = {r.key for r in known if r.response is not None and not (without and without(r))}
 
         def job(db: sqlite3.Connection) -> None:
             db.execute(
@@ -75,7 +76,9 @@ class SqliteStore(Database):
                 " from effects where run_id=? and response is not null",
                 (run_id, inherits.run_id),
             )
-            db.executemany(f"delete from effects where {_THIS_EFFECT}", [_where(run_id, key) for key in left_out])
+            copied = db.execute("select scope, kind, key, occurrence from effects where run_id=?", (run_id,)).fetchall()
+            left_out = [_where(run_id, key) for row in copied if (key := EffectKey(*row)) not in taken]
+            db.executemany(f"delete from effects where {_THIS_EFFECT}", left_out)
 
         await self.write(job)
 
@@ -129,6 +132,8 @@ class SqliteStore(Database):
             StorageError: The file cannot be read, or the run in it is damaged.
         """
         run_id = run_id.encode("utf-8", "replace").decode()
+        if not run_id:
+            raise NotFoundError("the run's id is empty", hint="`crewmix runs` lists them; `last` is the newest")
         if newest := _LAST.fullmatch(run_id):
             before = int(newest[1] or 0)
             rows = self.read(f"select {_RUN_COLUMNS} from runs order by rowid desc limit 1 offset ?", (before,))
@@ -206,16 +211,32 @@ class SqliteStore(Database):
             )
         )
 
-    async def finish_effect(self, run_id: str, key: EffectKey, response: str, spent: Spent | None = None) -> None:
-        """Record an effect's outcome. A paid answer is always kept; the first one stays."""
-        row = (response, time.time(), spent and json.dumps(spent.as_dict()), *_where(run_id, key))
-        await self.write(
-            lambda db: db.execute(
-                "update effects set response=?, finished=?, spent=?, failure=null"
+    async def finish_effect(
+        self, run_id: str, epoch: int, key: EffectKey, response: str, spent: Spent | None = None
+    ) -> None:
+        """Record an effect's outcome. A paid answer is always kept; the first one stays.
+
+        Another process that took the run over has booked what the effect comes to itself, so its booking stays. When the
+        outcome cannot be written, it is written with whatever can be written next.
+
+        Raises:
+            StorageError: It could not be written now.
+        """
+        booked = spent and json.dumps(spent.as_dict())
+        row = (response, time.time(), epoch, booked, *_where(run_id, key))
+
+        def job(db: sqlite3.Connection) -> None:
+            db.execute(
+                "update effects set response=?, finished=?, spent=case when epoch=? then ? else spent end, failure=null"
                 f" where {_THIS_EFFECT} and response is null",
                 row,
             )
-        )
+
+        try:
+            await self.write(job)
+        except StorageError:
+            self.submit(job)
+            raise
 
     def recordings(self, run_id: str) -> list[Recording]:
         """Every effect of a run, also those without an outcome, in the order in which they began.

@@ -121,7 +121,7 @@ class Attempt:
                 try:
                     reply = self._counted(await self._ask(on_delta))
                 except ModelError as error:
-                    if not error.request_sent or (error.status or 0) >= 400:
+                    if not error.request_sent or _refused(error.status):
                         charge.current = UNBILLED
                         place.tokens = 0
                     raise
@@ -243,3 +243,8 @@ def check(profile: Profile, request: ModelRequest, reply: ModelReply) -> None:
         if not usable:
             what = f"the arguments for the tool {call.name!r} are not a JSON object"
             raise fault(OutputLimitError, limit) if cut else fault(BadReplyError, what)
+
+
+def _refused(status: int | None) -> bool:
+    """Whether a status says that nothing was done. Where a proxy ran out of patience, the model worked on."""
+    return status is not None and status >= 400 and status not in (408, 504, 524)

@@ -89,7 +89,7 @@ def answer(
     try:
         question = _chosen(_questions(project, row), row.run_id, number)
         response = Redactor().text(canonical(_record(question, said)))
-        wait_for(open_runs(project).finish_effect(row.run_id, question.key, response))
+        wait_for(open_runs(project).finish_effect(row.run_id, row.epoch, question.key, response))
     finally:
         release_run(lock)
     return question
