@@ -16,7 +16,7 @@ from crewmix.ledgers import seconds_worked
 from crewmix.models.types import Usage
 from crewmix.runs import find_run, fork, resume
 from support.command import crewmix
-from support.models import FunctionModel
+from support.models import FunctionModel, speaking
 from support.provider import Fault, Provider, Reply
 
 
@@ -375,3 +375,18 @@ def test_unpriced_calls_can_be_allowed(tmp_path):
     result = crew(model, tmp_path, "ann", budget={"usd": 1, "unpriced": "allow"}).run("Why?")
     assert (result.output, result.cost) == ("fine", None)
     assert any("price" in warning for warning in result.warnings)
+
+
+def test_a_budget_within_a_crew_that_works_a_role_ends_that_turn_only_also_where_names_are_the_same(tmp_path):
+    (tmp_path / "crews").mkdir()
+    inner = "roles: [{name: ann, role: Ann, goal: Answer., budget: {calls: 0}}]\nplan: none\n"
+    (tmp_path / "crews/inner.yaml").write_text(inner)
+    outer = (
+        "roles:\n  - {name: ann, role: Ann, goal: Answer., crew: inner, budget: {calls: 5}}\n"
+        "  - {name: bob, role: Bob, goal: Answer.}\nplan: none\n"
+    )
+    (tmp_path / "crews/outer.yaml").write_text(outer)
+    result = Crew.load("outer", project=tmp_path, models={"default": FunctionModel(speaking)}).run("Why?")
+    assert (result.status, result.stopped_by) == ("partial", None)
+    assert [draft.role for draft in result.drafts] == ["bob"]
+    assert any("role ann of crew inner" in warning for warning in result.warnings)
