@@ -196,6 +196,8 @@ class RunFile:
 
     def wrong(self, what: str, hint: str | None = None) -> RunFileError:
         """The error about the line that was read last."""
+        if self._number == 1 and hint is None:
+            hint = "`crewmix import` reads what `crewmix export RUN` wrote"
         return RunFileError(f"{self._path}:{self._number}: {what}", hint=hint)
 
     def _read(self) -> bytes:
@@ -221,4 +223,5 @@ class RunFile:
         except RecursionError:
             raise self.wrong("it is nested too deeply") from None
         except ValueError as error:
-            raise self.wrong(f"it is no JSON: {error}") from None
+            place = f": {error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+            raise self.wrong(f"it is no JSON{place}") from None
