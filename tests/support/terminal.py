@@ -90,8 +90,9 @@ class Terminal:
         return self.process.wait(PATIENCE)
 
     def _read(self) -> bool:
-        ready, _, _ = select.select([self._fd], [], [], 1)
-        if not ready:
+        news = select.poll()  # `select` takes no descriptor above 1023
+        news.register(self._fd, select.POLLIN | select.POLLHUP)
+        if not news.poll(1000):
             return True
         try:
             piece = os.read(self._fd, 65536)

@@ -61,6 +61,7 @@ def _redactor() -> Redactor:
 @contextmanager
 def stdout_kept() -> Generator[None]:
     """Keeps stdout for what `say` writes: what tools and libraries print meanwhile goes to stderr, without secrets."""
+    _redactor.cache_clear()  # the environment may be another one since the last command
     _kept.append(stdout())
     try:
         with redirect_stderr(cast(TextIO, _Scrubbed(sys.stderr))), redirect_stdout(_Stderr()):
