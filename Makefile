@@ -32,7 +32,7 @@ run: $(READY) ## Ask the research crew about the licences of the packages in .ve
 	@$(PY) -m crewmix run research "$$GOAL" --knowledge $(SAMPLE) --model "$$MODEL" $(ARGS)
 
 test: $(READY) ## Run the tests; they need no network and no key
-	@$(PY) -m pytest -n 2 --dist loadfile --inline-snapshot=disable $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --inline-snapshot=disable $(ARGS)
 
 lint: $(READY) ## Check style, types and spelling
 	@$(PY) -m ruff check .
